@@ -1,0 +1,150 @@
+package encap
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestTshark has Wireshark's dissectors read what Append writes: the golden inner frames, in random outer headers.
+func TestTshark(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("runs tshark on Linux only")
+	}
+	tshark, err := exec.LookPath("tshark")
+	if err != nil {
+		lacks(t, "tshark is not in PATH (apt-get install tshark): %v", err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	var frames [][]byte
+	var want []string
+	for i, g := range goldens(t) {
+		o := randomOuter(r)
+		o.Type = types[i%2]
+		o.Spread(r.Uint32())
+		// Unicast, or the dissectors rightly remark on it.
+		o.SrcMAC[0], o.DstMAC[0] = 2, 2
+		if o.Src.Is4() {
+			o.Src, o.Dst = pa4a, pa4b
+		} else {
+			o.Src, o.Dst = pa6a, pa6b
+		}
+		frames = append(frames, mustAppend(t, o, g.inner))
+		want = append(want, g.tsharkLine(o))
+	}
+
+	file := filepath.Join(t.TempDir(), "overlay.pcap")
+	if err := os.WriteFile(file, pcap(frames), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-n", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.ignore_ipv6_zero_checksum:TRUE",
+		"-T", "fields", "-E", "separator=|", "-E", "occurrence=a"}
+	for _, field := range []string{"frame.protocols", "eth.dst", "eth.src", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.checksum.status",
+		"vxlan.vni", "gre.key", "gre.flags_and_version", "udp.srcport", "udp.dstport", "arp.dst.proto_ipv4", "_ws.malformed", "_ws.expert.message"} {
+		args = append(args, "-e", field)
+	}
+	cmd := exec.Command(tshark, args...)
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tshark: %v\n%s", err, complaints.String())
+	}
+	got := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("tshark read %d of %d packets", len(got), len(want))
+	}
+	for i := range want {
+		t.Log(got[i])
+		if got[i] != want[i] {
+			t.Errorf("packet %d, %x: tshark reads\n%s, want\n%s", i, frames[i], got[i], want[i])
+		}
+	}
+}
+
+// tsharkLine is the line of fields tshark should print of g's inner frame in o.
+func (g *golden) tsharkLine(o Outer) string {
+	protocols, macs, srcs := []string{"eth", "ethertype"}, [2][]string{}, map[string][]string{}
+	add := func(field string, values ...any) {
+		for _, v := range values {
+			srcs[field] = append(srcs[field], fmt.Sprint(v))
+		}
+	}
+	mac := func(b []byte) string {
+		return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5])
+	}
+	macs[0] = []string{mac(o.DstMAC[:]), mac(g.inner[0:6])}
+	macs[1] = []string{mac(o.SrcMAC[:]), mac(g.inner[6:12])}
+
+	ip := func(src, dst any, v4 bool) {
+		if v4 {
+			add("ip.src", src)
+			add("ip.dst", dst)
+			add("ip.checksum.status", 1) // good
+			protocols = append(protocols, "ip")
+			return
+		}
+		add("ipv6.src", src)
+		add("ipv6.dst", dst)
+		protocols = append(protocols, "ipv6")
+	}
+	ip(o.Src, o.Dst, o.Src.Is4())
+	if o.Type == VXLAN {
+		add("vxlan.vni", uint32(o.VSID))
+		add("udp.srcport", o.SourcePort)
+		add("udp.dstport", 4789)
+		protocols = append(protocols, "udp", "vxlan")
+	} else {
+		add("gre.key", fmt.Sprintf("0x%08x", uint32(o.VSID)<<8|uint32(o.FlowID)))
+		add("gre.flags_and_version", "0x2000")
+		protocols = append(protocols, "gre")
+	}
+	protocols = append(protocols, "eth", "ethertype")
+	switch _, name, _ := strings.Cut(g.name, "/"); name {
+	case "arp":
+		protocols = append(protocols, "arp")
+		add("arp.dst.proto_ipv4", g.flow[1])
+	case "udp":
+		ip(g.flow[0], g.flow[1], true)
+		add("udp.srcport", g.flow[3])
+		add("udp.dstport", g.flow[4])
+		protocols = append(protocols, "udp", "dns")
+	case "tcp":
+		ip(g.flow[0], g.flow[1], true)
+		protocols = append(protocols, "tcp")
+	case "ipv6":
+		ip(g.flow[0], g.flow[1], false)
+		protocols = append(protocols, "tcp")
+	}
+	line := []string{strings.Join(protocols, ":"), strings.Join(macs[0], ","), strings.Join(macs[1], ",")}
+	for _, field := range []string{"ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.checksum.status", "vxlan.vni", "gre.key",
+		"gre.flags_and_version", "udp.srcport", "udp.dstport", "arp.dst.proto_ipv4"} {
+		line = append(line, strings.Join(srcs[field], ","))
+	}
+	return strings.Join(append(line, "", ""), "|") // nothing malformed, no expert remark
+}
+
+// pcap is a capture file of Ethernet frames: a 24 byte file header, and 16 bytes before each.
+func pcap(frames [][]byte) []byte {
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, 0xA1B2C3D4)
+	b = le.AppendUint16(b, 2)
+	b = le.AppendUint16(b, 4)
+	b = append(b, make([]byte, 8)...) // time zone, accuracy
+	b = le.AppendUint32(b, 65535)     // snapshot length
+	b = le.AppendUint32(b, 1)         // Ethernet
+	for i, f := range frames {
+		b = le.AppendUint32(b, uint32(i)) // seconds
+		b = le.AppendUint32(b, 0)
+		b = le.AppendUint32(b, uint32(len(f)))
+		b = le.AppendUint32(b, uint32(len(f)))
+		b = append(b, f...)
+	}
+	return b
+}

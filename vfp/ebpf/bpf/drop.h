@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The same numbers as vfp.DropReason (a test compares them). Never reuse one. */
+#pragma once
+
+enum drop_reason {
+	DROP_NONE = 0,
+	DROP_MALFORMED = 1,
+	DROP_MAC_SPOOF = 2,
+	DROP_CA_SPOOF = 3,
+	DROP_ARP_SPOOF = 4,
+	DROP_ARP_UNANSWERED = 5,
+	DROP_VLAN = 6,
+	DROP_UNSUPPORTED_ETHERTYPE = 7,
+	DROP_MULTICAST = 8,
+	DROP_FRAGMENT = 9,
+	DROP_ACL_OUTBOUND = 10,
+	DROP_ACL_INBOUND = 11,
+	DROP_NO_MAPPING = 12,
+	DROP_DESTINATION_MAC = 13,
+	DROP_TTL_EXPIRED = 14,
+	DROP_NO_PORT = 15,
+	DROP_PA_SPOOF = 16,
+	DROP_DHCP_GUARD = 17,
+	DROP_ECN = 18,
+	DROP_PORT_UNKNOWN = 19,
+	DROP_INTERNAL = 20,
+};
+
+enum verdict {
+	VERDICT_DROP = 0,
+	VERDICT_DELIVER = 1,
+	VERDICT_ENCAPSULATE = 2,
+	VERDICT_REPLY = 3,
+	VERDICT_PASS = 4,
+};

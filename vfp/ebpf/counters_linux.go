@@ -1,0 +1,187 @@
+package ebpf
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/fairlead-net/fairlead/vfp"
+)
+
+func sum(all []vswitchStats) (s vswitchStats) {
+	for i := range all {
+		s.Packets += all[i].Packets
+		s.Bytes += all[i].Bytes
+	}
+	return s
+}
+
+// clearCounters zeroes what an earlier owner of a number left.
+func (d *Datapath) clearCounters(kind byte, n uint32) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case kindPort:
+		if err := d.objs.PortCounters.Put(n, make([]vswitchPortStats, cpus)); err != nil {
+			return fmt.Errorf("map port_counters: %w", err)
+		}
+		for r := range uint32(vfp.DropReasons) {
+			if err := d.objs.DropCounters.Put(n*vfp.DropReasons+r, make([]uint64, cpus)); err != nil {
+				return fmt.Errorf("map drop_counters: %w", err)
+			}
+		}
+	case kindRule:
+		if err := d.objs.RuleCounters.Put(n, make([]vswitchStats, cpus)); err != nil {
+			return fmt.Errorf("map rule_counters: %w", err)
+		}
+	}
+	return nil
+}
+
+// Counters implements vfp.Datapath.
+func (d *Datapath) Counters() (vfp.Counters, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := vfp.Counters{Ports: map[string]vfp.PortCounters{}, Rules: map[vfp.RuleKey]vfp.RuleCounters{}}
+	var err error
+	if c.Host, err = d.drops(0); err != nil {
+		return c, err
+	}
+	for index, id := range d.portNames {
+		var stats []vswitchPortStats
+		if err := d.objs.PortCounters.Lookup(index, &stats); err != nil {
+			return c, fmt.Errorf("map port_counters: %w", err)
+		}
+		var pc vfp.PortCounters
+		for i := range stats {
+			pc.RxPackets += stats[i].Rx.Packets
+			pc.RxBytes += stats[i].Rx.Bytes
+			pc.TxPackets += stats[i].Tx.Packets
+			pc.TxBytes += stats[i].Tx.Bytes
+		}
+		if pc.Drops, err = d.drops(index); err != nil {
+			return c, err
+		}
+		c.Ports[id] = pc
+	}
+	for n, key := range d.acls.names {
+		var stats []vswitchStats
+		if err := d.objs.RuleCounters.Lookup(n, &stats); err != nil {
+			return c, fmt.Errorf("map rule_counters: %w", err)
+		}
+		s := sum(stats)
+		c.Rules[key] = vfp.RuleCounters{Packets: s.Packets, Bytes: s.Bytes}
+	}
+	return c, nil
+}
+
+// drops of a port by reason; those that never happened are absent.
+func (d *Datapath) drops(index uint32) (map[vfp.DropReason]uint64, error) {
+	out := map[vfp.DropReason]uint64{}
+	for r := range uint32(vfp.DropReasons) {
+		var per []uint64
+		if err := d.objs.DropCounters.Lookup(index*vfp.DropReasons+r, &per); err != nil {
+			return nil, fmt.Errorf("map drop_counters: %w", err)
+		}
+		n := uint64(0)
+		for _, v := range per {
+			n += v
+		}
+		if n > 0 {
+			out[vfp.DropReason(r)] = n
+		}
+	}
+	return out, nil
+}
+
+// monotonic is the clock of the flow table, in nanoseconds.
+func monotonic() uint64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &ts)
+	return uint64(ts.Nano())
+}
+
+// eachFlow calls f for every flow, reading in batches.
+func (d *Datapath) eachFlow(f func(*vswitchFlowKey, *vswitchFlow)) error {
+	keys := make([]vswitchFlowKey, batch)
+	vals := make([]vswitchFlow, batch)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := d.objs.Flows.BatchLookup(&cursor, keys, vals, nil)
+		for i := range n {
+			f(&keys[i], &vals[i])
+		}
+		if isEnd(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("map flows: %w", err)
+		}
+	}
+}
+
+func (d *Datapath) countFlows() (n int, err error) {
+	err = d.eachFlow(func(*vswitchFlowKey, *vswitchFlow) { n++ })
+	return n, err
+}
+
+// Sweep implements vfp.Datapath.
+func (d *Datapath) Sweep() (int, error) {
+	now := monotonic()
+	var dead []vswitchFlowKey
+	err := d.eachFlow(func(k *vswitchFlowKey, f *vswitchFlow) {
+		if now > f.Last && time.Duration(now-f.Last) > vfp.IdleTimeout(uint8(k.VsidProto), vfp.FlowState(f.State)) {
+			dead = append(dead, *k)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	for i := range dead {
+		if err := d.objs.Flows.Delete(dead[i]); err != nil && !isEnd(err) {
+			return i, fmt.Errorf("map flows: %w", err)
+		}
+	}
+	return len(dead), nil
+}
+
+// Flows implements vfp.Datapath.
+func (d *Datapath) Flows() ([]vfp.Flow, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := monotonic()
+	var out []vfp.Flow
+	err := d.eachFlow(func(k *vswitchFlowKey, f *vswitchFlow) {
+		proto := uint8(k.VsidProto)
+		v := vfp.Flow{
+			PortID: d.portNames[f.Port], Direction: vfp.Direction(f.Direction), Protocol: proto,
+			Source: addrOf(k.Local).String(), Destination: addrOf(k.Remote).String(),
+			SourcePort: swap16(k.Lport), DestinationPort: swap16(k.Rport),
+			State: vfp.FlowState(f.State).Name(proto), Packets: f.Packets, Bytes: f.Bytes,
+			Age: time.Duration(now - min(now, f.Created)), Idle: time.Duration(now - min(now, f.Last)),
+		}
+		if v.Direction == vfp.Inbound {
+			v.Source, v.Destination = v.Destination, v.Source
+			v.SourcePort, v.DestinationPort = v.DestinationPort, v.SourcePort
+		}
+		if f.Drop != 0 {
+			v.State = "forbidden"
+		}
+		for _, n := range f.Rules {
+			if key, ok := d.acls.names[n]; ok && n != 0 {
+				v.Rules = append(v.Rules, key)
+			}
+		}
+		if f.PeerPort != 0 {
+			v.Transposition = "local port " + d.portNames[f.PeerPort]
+		} else {
+			v.Transposition = fmt.Sprintf("%s vsid %d", addrOf(f.PeerPa), f.PeerVsid)
+		}
+		out = append(out, v)
+	})
+	return out, err
+}

@@ -1,0 +1,197 @@
+package ebpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/fairlead-net/fairlead/vfp"
+)
+
+// underlayPin is the name of the underlay's attachment; no device is called so ("/" apart, names are free,
+// but ports' devices begin with fl or tap).
+const underlayPin = "underlay_in"
+
+// links are the attachments of programs to devices, pinned by the device's name.
+type links struct {
+	dir     string
+	mapsDir string
+	objs    *vswitchObjects
+	held    map[string]heldLink
+}
+
+type heldLink struct {
+	link    link.Link
+	ifindex uint32
+}
+
+// openLinks takes over what is pinned in dir and puts this process's programs in the place of the old ones:
+// one atomic replacement per device, no packet goes without a program.
+func openLinks(dir string, objs *vswitchObjects) (*links, error) {
+	l := &links{dir: dir, objs: objs, held: map[string]heldLink{}}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		pin := filepath.Join(dir, e.Name())
+		old, err := link.LoadPinnedLink(pin, nil)
+		if err != nil {
+			return nil, fmt.Errorf("link %s: %w", pin, err)
+		}
+		info, err := old.Info()
+		if err != nil {
+			return nil, fmt.Errorf("link %s: %w", pin, err)
+		}
+		tcx := info.TCX()
+		if tcx == nil || tcx.Ifindex == 0 { // its device is gone
+			_ = old.Unpin()
+			_ = old.Close()
+			continue
+		}
+		l.held[e.Name()] = heldLink{old, tcx.Ifindex}
+	}
+	return l, nil
+}
+
+func (l *links) program(name string) *ebpf.Program {
+	if name == underlayPin {
+		return l.objs.UnderlayIn
+	}
+	return l.objs.PortOut
+}
+
+// upgrade makes every attachment run this process's programs.
+func (l *links) upgrade() error {
+	for name, h := range l.held {
+		if err := h.link.Update(l.program(name)); err != nil {
+			return fmt.Errorf("link %s: replace program: %w", name, err)
+		}
+	}
+	return l.removeOldMaps()
+}
+
+// removeOldMaps unpins maps of other layouts, once no program reads them.
+func (l *links) removeOldMaps() error {
+	dirs, err := filepath.Glob(filepath.Join(filepath.Dir(l.mapsDir), "maps-*"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, dir := range dirs {
+		if dir != l.mapsDir {
+			errs = append(errs, os.RemoveAll(dir))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ensure attaches the program for name to the device, if it is not.
+func (l *links) ensure(name string, ifindex uint32) error {
+	if h, ok := l.held[name]; ok {
+		if h.ifindex == ifindex {
+			return nil
+		}
+		if err := l.remove(name); err != nil {
+			return err
+		}
+	}
+	made, err := link.AttachTCX(link.TCXOptions{Interface: int(ifindex), Program: l.program(name), Attach: ebpf.AttachTCXIngress})
+	if err != nil {
+		return fmt.Errorf("attach to %s (TCX, Linux 6.6 or later): %w", name, err)
+	}
+	if err := made.Pin(filepath.Join(l.dir, name)); err != nil {
+		_ = made.Close()
+		return fmt.Errorf("pin link %s: %w", name, err)
+	}
+	l.held[name] = heldLink{made, ifindex}
+	return nil
+}
+
+// remove detaches what is attached under name.
+func (l *links) remove(name string) error {
+	h, ok := l.held[name]
+	if !ok {
+		return nil
+	}
+	delete(l.held, name)
+	return errors.Join(h.link.Unpin(), h.link.Close())
+}
+
+func (l *links) close() error {
+	var errs []error
+	for _, h := range l.held {
+		errs = append(errs, h.link.Close())
+	}
+	l.held = nil
+	return errors.Join(errs...)
+}
+
+// attach brings devices and attachments in line with the policy in force. A port's device is known before its
+// program is attached and forgotten after.
+func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) error {
+	wantDevice := map[uint32]uint32{} // ifindex to port index
+	wantLink := map[string]uint32{underlayPin: d.underlay}
+	for i := range p.Ports {
+		dev, ok := devices[p.Ports[i].ID]
+		if !ok {
+			continue
+		}
+		index, err := d.idents.get(kindPort, p.Ports[i].ID)
+		if err != nil {
+			return err
+		}
+		wantDevice[dev.ifindex] = index
+		wantLink[p.Ports[i].Device] = dev.ifindex
+	}
+	haveDevice := map[uint32]uint32{}
+	var ifindex, index uint32
+	it := d.objs.Devices.Iterate()
+	for it.Next(&ifindex, &index) {
+		haveDevice[ifindex] = index
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("map devices: %w", err)
+	}
+	for ifindex, index := range wantDevice {
+		if have, ok := haveDevice[ifindex]; !ok || have != index {
+			if err := d.objs.Devices.Put(ifindex, index); err != nil {
+				return fmt.Errorf("map devices: %w", err)
+			}
+		}
+	}
+	// Attachments of an earlier process run its programs, on its maps, until here.
+	if !d.upgraded {
+		if err := d.links.upgrade(); err != nil {
+			return err
+		}
+		d.upgraded = true
+	}
+	for name, ifindex := range wantLink {
+		if err := d.links.ensure(name, ifindex); err != nil {
+			return err
+		}
+	}
+	for name := range d.links.held {
+		if _, ok := wantLink[name]; !ok {
+			if err := d.links.remove(name); err != nil {
+				return fmt.Errorf("detach %s: %w", name, err)
+			}
+		}
+	}
+	for ifindex := range haveDevice {
+		if _, ok := wantDevice[ifindex]; !ok {
+			if err := d.objs.Devices.Delete(ifindex); err != nil {
+				return fmt.Errorf("map devices: %w", err)
+			}
+		}
+	}
+	return nil
+}

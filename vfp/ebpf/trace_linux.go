@@ -1,0 +1,101 @@
+package ebpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/fairlead-net/fairlead/vfp"
+)
+
+// tracer holds the programs loaded in trace mode: the same maps, but nothing is written.
+type tracer struct{ objs vswitchPrograms }
+
+func (t *tracer) close() error {
+	if t == nil {
+		return nil
+	}
+	return t.objs.Close()
+}
+
+func (d *Datapath) newTracer() (*tracer, error) {
+	spec, err := loadVswitch()
+	if err != nil {
+		return nil, err
+	}
+	if err := spec.Variables["mode"].Set(uint32(modeTrace)); err != nil {
+		return nil, err
+	}
+	t := &tracer{}
+	err = spec.LoadAndAssign(&t.objs, &ebpf.CollectionOptions{MapReplacements: d.mapsByName()})
+	return t, err
+}
+
+func (d *Datapath) mapsByName() map[string]*ebpf.Map {
+	o := &d.objs.vswitchMaps
+	return map[string]*ebpf.Map{
+		"control": o.Control, "devices": o.Devices, "ports": o.Ports, "subnets": o.Subnets, "mappings": o.Mappings,
+		"addresses": o.Addresses, "acls": o.Acls, "rules": o.Rules, "flows": o.Flows, "port_counters": o.PortCounters,
+		"drop_counters": o.DropCounters, "rule_counters": o.RuleCounters, "idents": o.Idents,
+		"decisions": o.Decisions, "trace_flows": o.TraceFlows,
+	}
+}
+
+// Trace implements vfp.Datapath: the kernel programs run on the live maps. Steps are the model's to tell.
+func (d *Datapath) Trace(portID string, frame []byte) (vfp.Trace, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tracer == nil {
+		t, err := d.newTracer()
+		if err != nil {
+			return vfp.Trace{}, fmt.Errorf("load eBPF objects for tracing: %w", err)
+		}
+		d.tracer = t
+	}
+	for index, id := range d.portNames {
+		if p, ok := d.slot[d.active].ports[index]; ok && id == portID {
+			return d.run(d.tracer.objs.PortOut, p.Ifindex, frame)
+		}
+	}
+	return vfp.Trace{}, fmt.Errorf("port %s is not in force", portID)
+}
+
+// run executes a program on a frame that came in on a device.
+func (d *Datapath) run(prog *ebpf.Program, ifindex uint32, frame []byte) (vfp.Trace, error) {
+	const skbSize, ifindexAt = 192, 40 // struct __sk_buff in linux/bpf.h
+	ctx := make([]byte, skbSize)
+	binary.NativeEndian.PutUint32(ctx[ifindexAt:], ifindex)
+	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: ctx}
+	ret, err := prog.Run(&opts)
+	if err != nil {
+		return vfp.Trace{}, fmt.Errorf("run program on a %d byte frame: %w", len(frame), err)
+	}
+	var v vswitchDecision
+	if err := d.objs.Decisions.Lookup(uint32(0), &v); err != nil {
+		return vfp.Trace{}, fmt.Errorf("map decisions: %w", err)
+	}
+	t := vfp.Trace{Verdict: vfp.Verdict(v.Verdict), Reason: vfp.DropReason(v.Reason)}
+	const tcActRedirect, tcActShot, tcxNext = 7, 2, 0xffffffff
+	want := map[vfp.Verdict]uint32{vfp.Drop: tcActShot, vfp.Pass: tcxNext, vfp.Deliver: tcActRedirect,
+		vfp.Encapsulate: tcActRedirect, vfp.Reply: tcActRedirect}[t.Verdict]
+	if ret != want {
+		return t, fmt.Errorf("program returned %d for verdict %s", ret, t.Verdict)
+	}
+	if t.Verdict == vfp.Deliver || t.Verdict == vfp.Drop {
+		t.Port = d.portNames[v.Port]
+	}
+	if t.Verdict != vfp.Drop {
+		t.Frame = opts.DataOut
+	}
+	return t, nil
+}
+
+func isEnd(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }
+
+func swap16(v uint16) uint16 {
+	var b [2]byte
+	binary.NativeEndian.PutUint16(b[:], v)
+	return binary.BigEndian.Uint16(b[:])
+}
