@@ -1,0 +1,98 @@
+package overlay
+
+import (
+	"strings"
+
+	cc "github.com/fairlead-net/fairlead/controller-client"
+)
+
+func (b *builder) networkInterfaces(list []cc.NetworkInterface) {
+	items := collect(&b.report, nil, "", "/networkInterfaces", list, func(n *cc.NetworkInterface) *cc.Meta { return &n.Meta })
+	addresses := 0
+	for i := range items {
+		addresses += len(items[i].v.IPConfigurations)
+	}
+	endpoints := make([]Endpoint, 0, len(items)) // one block: a fabric has very many
+	b.m.Endpoints = make([]*Endpoint, 0, len(items))
+	b.m.byID = make(map[string]*Endpoint, len(items))
+	claims := make([]addressClaim, 0, addresses)
+	before := cursor[*Endpoint]{b.prev.Endpoints}
+	var configs []item[cc.IPConfiguration]
+	for _, it := range items {
+		prev := before.at(it.Key)
+		endpoints = append(endpoints, Endpoint{Resource: it.Resource})
+		ep := &endpoints[len(endpoints)-1]
+		if !b.endpoint(ep, it.v, prev) {
+			endpoints = endpoints[:len(endpoints)-1]
+			continue
+		}
+		b.m.Endpoints = append(b.m.Endpoints, ep)
+		b.nameEndpoint(ep)
+		configs = collect(&b.report, configs, ep.Ref, "/ipConfigurations", it.v.IPConfigurations, func(c *cc.IPConfiguration) *cc.Meta { return &c.Meta })
+		for _, c := range configs {
+			if claim, ok := b.ipConfiguration(ep, c, prev); ok {
+				claims = append(claims, claim)
+			}
+		}
+	}
+	b.resolveAddresses(claims)
+	b.reportUnreachable()
+}
+
+// endpoint reads what belongs to the interface itself; false if it cannot be used at all.
+func (b *builder) endpoint(ep *Endpoint, v *cc.NetworkInterface, prev *Endpoint) bool {
+	ep.Primary, ep.AllowMACSpoofing = v.Primary, v.MACSpoofing
+	var err error
+	if ep.MAC, err = parseMAC(strings.TrimSpace(v.MAC)); err != nil {
+		if prev == nil {
+			b.errorf("mac-invalid", ep.Ref, "properties.privateMacAddress %s %v; the network interface is left out", quote(v.MAC), err)
+			return false
+		}
+		b.errorf("mac-invalid", ep.Ref, "properties.privateMacAddress %s %v; the last good version (%s) stays in force", quote(v.MAC), err, prev.MAC)
+		b.keepEndpoint(ep, prev)
+		return true
+	}
+	if v.Server == "" {
+		return true
+	}
+	if h, ok := b.hosts.find(v.Server); ok {
+		ep.Host = h
+		return true
+	}
+	if prev != nil && prev.Host != nil && b.hosts.byKey[prev.Host.Key] != nil {
+		b.keepEndpoint(ep, prev)
+		b.errorf("server-unknown", ep.Ref, "properties.server %s does not exist; the last good version (on server %s) stays in force", quote(v.Server), quote(ep.Host.ID))
+		return true
+	}
+	b.errorf("server-unknown", ep.Ref, "properties.server %s does not exist; the network interface is on no host and its mappings are left out", quote(v.Server))
+	return true
+}
+
+func (b *builder) keepEndpoint(ep, prev *Endpoint) {
+	ep.MAC, ep.Primary, ep.AllowMACSpoofing = prev.MAC, prev.Primary, prev.AllowMACSpoofing
+	if prev.Host != nil {
+		ep.Host = b.hosts.byKey[prev.Host.Key]
+	}
+}
+
+func (b *builder) nameEndpoint(ep *Endpoint) {
+	id := strings.ToLower(ep.ID)
+	if other := b.m.byID[id]; other != nil {
+		b.warnf("resource-duplicate", ep.Ref, "resourceId %s is also that of %s, which keeps the name; this one can only be named by its reference", quote(ep.ID), other.Ref)
+		return
+	}
+	b.m.byID[id] = ep
+}
+
+// address finds an ipConfiguration; e may be nil.
+func (e *Endpoint) address(key string) *Address {
+	if e == nil {
+		return nil
+	}
+	for i := range e.Addresses {
+		if e.Addresses[i].Key == key {
+			return &e.Addresses[i]
+		}
+	}
+	return nil
+}
