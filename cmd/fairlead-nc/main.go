@@ -1,0 +1,22 @@
+// Command fairlead-nc is the development Network Controller: package nctest behind TLS.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// env is what run needs of the process, so that tests can run it inside theirs.
+type env struct {
+	ctx    context.Context
+	stderr io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(os.Args[1:], env{ctx: ctx, stderr: os.Stderr}))
+}
