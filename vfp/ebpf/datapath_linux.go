@@ -35,9 +35,9 @@ const (
 
 // Datapath is the eBPF vSwitch of this host. It implements vfp.Datapath.
 type Datapath struct {
-	log      *slog.Logger
-	dir      string
-	underlay uint32 // ifindex
+	log          *slog.Logger
+	underlayName string
+	underlay     uint32 // its ifindex
 
 	mu     sync.Mutex
 	objs   vswitchObjects
@@ -62,15 +62,14 @@ var _ vfp.Datapath = (*Datapath)(nil)
 func Open(cfg Config) (*Datapath, error) { return open(cfg, modeLive) }
 
 func open(cfg Config, mode uint32) (*Datapath, error) {
-	dev, err := netlink.LinkByName(cfg.Underlay)
-	if err != nil {
-		return nil, fmt.Errorf("underlay device %q: %w", cfg.Underlay, err)
-	}
-	d := &Datapath{log: cfg.Logger, dir: cfg.BPFDir, underlay: uint32(dev.Attrs().Index), portNames: map[uint32]string{},
+	d := &Datapath{log: cfg.Logger, underlayName: cfg.Underlay, portNames: map[uint32]string{},
 		settled: make(chan struct{}), grace: gracePeriod}
 	close(d.settled)
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
+	}
+	if err := d.findUnderlay(); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(cfg.BPFDir, 0o700); err != nil {
 		return nil, err
@@ -107,7 +106,18 @@ func open(cfg Config, mode uint32) (*Datapath, error) {
 		return nil, err
 	}
 	d.links.mapsDir = mapsDir
+	d.log.Info("datapath open", "generation", d.generation, "ports", len(d.slot[d.active].ports), "maps", mapsDir)
 	return d, nil
+}
+
+// findUnderlay looks the device up by name: it may have been made anew.
+func (d *Datapath) findUnderlay() error {
+	dev, err := netlink.LinkByName(d.underlayName)
+	if err != nil {
+		return fmt.Errorf("underlay device %q: %w", d.underlayName, err)
+	}
+	d.underlay = uint32(dev.Attrs().Index)
+	return nil
 }
 
 // adopt reads what the maps hold.
@@ -181,6 +191,9 @@ func (d *Datapath) Apply(p *vfp.Policy) ([]vfp.PortProblem, error) {
 		return nil, errors.New("the policy has no provider address")
 	}
 	<-d.settled
+	if err := d.findUnderlay(); err != nil {
+		return nil, err
+	}
 	devices, problems, err := resolveDevices(p.Ports)
 	if err != nil {
 		return nil, err

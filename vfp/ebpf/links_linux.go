@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -56,10 +57,20 @@ func openLinks(dir string, objs *vswitchObjects) (*links, error) {
 			_ = old.Close()
 			continue
 		}
-		l.held[e.Name()] = heldLink{old, tcx.Ifindex}
+		l.held[deviceName(e.Name())] = heldLink{old, tcx.Ifindex}
 	}
 	return l, nil
 }
+
+// A bpffs takes no dot in a name, devices may have one; they have no percent sign that we know of, and if so
+// it is escaped, too.
+var (
+	pinEscape   = strings.NewReplacer("%", "%25", ".", "%2e")
+	pinUnescape = strings.NewReplacer("%25", "%", "%2e", ".")
+)
+
+func pinName(device string) string { return pinEscape.Replace(device) }
+func deviceName(pin string) string { return pinUnescape.Replace(pin) }
 
 func (l *links) program(name string) *ebpf.Program {
 	if name == underlayPin {
@@ -107,7 +118,7 @@ func (l *links) ensure(name string, ifindex uint32) error {
 	if err != nil {
 		return fmt.Errorf("attach to %s (TCX, Linux 6.6 or later): %w", name, err)
 	}
-	if err := made.Pin(filepath.Join(l.dir, name)); err != nil {
+	if err := made.Pin(filepath.Join(l.dir, pinName(name))); err != nil {
 		_ = made.Close()
 		return fmt.Errorf("pin link %s: %w", name, err)
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -17,6 +18,7 @@ type flowKey struct {
 }
 
 type flow struct {
+	port      string        // the port that keeps it
 	direction vfp.Direction // who started it
 	state     vfp.FlowState
 	last      time.Duration
@@ -76,7 +78,7 @@ func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 		if !mapped {
 			return nil, vfp.DropNoMapping
 		}
-		if h.outerSrc.IsValid() && (peer.PA != h.outerSrc || h.outerSrc == pl.policy.ProviderAddress) {
+		if h.outerSrc.IsValid() && peer.PA != h.outerSrc {
 			return nil, vfp.DropPASpoof
 		}
 	}
@@ -92,7 +94,7 @@ func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 	if !mapped {
 		return nil, vfp.DropNoMapping
 	}
-	next.peer, next.policy, next.last = peer, pl.policy, h.now
+	next.port, next.peer, next.policy, next.last = h.port.ID, peer, pl.policy, h.now
 	if !pl.tracing {
 		pl.flows[key] = &next
 	}
@@ -144,4 +146,27 @@ func (pl *Pipeline) countRules(keys []vfp.RuleKey, length int) {
 		c.Bytes += uint64(length)
 		pl.counters.Rules[k] = c
 	}
+}
+
+// Flows in no particular order, with transposition and rules as a datapath shows them.
+func (pl *Pipeline) Flows() []vfp.Flow {
+	var out []vfp.Flow
+	for k, f := range pl.flows {
+		v := vfp.Flow{Direction: f.direction, Protocol: k.proto, Source: k.local.String(), Destination: k.remote.String(),
+			SourcePort: k.lport, DestinationPort: k.rport, State: f.state.Name(k.proto), Packets: f.packets, Bytes: f.bytes,
+			Rules: f.rules, Transposition: fmt.Sprintf("%s vsid %d", f.peer.PA, f.peer.VSID)}
+		if v.Direction == vfp.Inbound {
+			v.Source, v.Destination = v.Destination, v.Source
+			v.SourcePort, v.DestinationPort = v.DestinationPort, v.SourcePort
+		}
+		if f.drop != 0 {
+			v.State = "forbidden"
+		}
+		if to := pl.owners[home{f.peer.RDID, f.peer.CA}]; to != nil {
+			v.Transposition = "local port " + to.ID
+		}
+		v.PortID = f.port
+		out = append(out, v)
+	}
+	return out
 }

@@ -108,6 +108,9 @@ func (pl *Pipeline) UnderlayIn(frame []byte, now time.Duration) vfp.Trace {
 	if macAt(inner) != to.MAC {
 		return pl.drop(t, to, vfp.DropDestinationMAC)
 	}
+	if o.src == pl.policy.ProviderAddress { // what is said here never comes from the wire
+		return pl.drop(t, to, vfp.DropPASpoof)
+	}
 	step(t, vfp.Step{Layer: LayerDecap, Direction: vfp.Inbound, Rule: fmt.Sprintf("vsid %d", o.vsid), Action: "decapsulate", Note: "from " + o.src.String()})
 	h := &hop{packet: p, port: to, vsid: o.vsid, dir: vfp.Inbound, outerSrc: o.src, now: now, length: len(inner)}
 	if congested {

@@ -115,7 +115,7 @@ static __noinline struct flow *flow_new(struct hop *h, const struct flow_key *ke
 			h->reason = DROP_NO_MAPPING;
 			return 0;
 		}
-		if (h->outer_src && (m->pa != h->outer_src || h->outer_src == h->own_pa)) {
+		if (h->outer_src && m->pa != h->outer_src) {
 			h->reason = DROP_PA_SPOOF;
 			return 0;
 		}
@@ -169,32 +169,45 @@ static __noinline struct flow *flow_new(struct hop *h, const struct flow_key *ke
 	return bpf_map_lookup_elem(&flows, key);
 }
 
-/* flow_of returns the flow of the packet at this port; null with h->reason when there is none. */
-static __always_inline struct flow *flow_of(struct hop *h)
+/* flow_lookup finds the live flow of the packet at this port, whatever policy judged it. */
+static __always_inline struct flow *flow_lookup(struct hop *h, struct flow_key *key)
 {
-	struct flow_key key;
 	struct flow *f;
 
-	key.vsid_proto = h->vsid << 8 | h->p.proto;
+	key->vsid_proto = h->vsid << 8 | h->p.proto;
 	if (h->dir == OUTBOUND) {
-		key.local = h->p.src;
-		key.remote = h->p.dst;
-		key.lport = h->p.sport;
-		key.rport = h->p.dport;
+		key->local = h->p.src;
+		key->remote = h->p.dst;
+		key->lport = h->p.sport;
+		key->rport = h->p.dport;
 	} else {
-		key.local = h->p.dst;
-		key.remote = h->p.src;
-		key.lport = h->p.dport;
-		key.rport = h->p.sport;
+		key->local = h->p.dst;
+		key->remote = h->p.src;
+		key->lport = h->p.dport;
+		key->rport = h->p.sport;
 	}
-	f = bpf_map_lookup_elem(&flows, &key);
+	f = bpf_map_lookup_elem(&flows, key);
 	if (f && (h->now - f->last > idle_limit(f, h->p.proto) || ended(f, &h->p)))
-		f = 0;
+		return 0;
+	return f;
+}
+
+/* flow_judged returns the flow as the present policy judges it; null with h->reason when there is none. */
+static __always_inline struct flow *flow_judged(struct hop *h, struct flow_key *key, struct flow *f)
+{
 	if (f && f->epoch == h->epoch) {
 		h->flow_hit = 1;
 		return f;
 	}
-	return flow_new(h, &key, f);
+	return flow_new(h, key, f);
+}
+
+static __always_inline struct flow *flow_of(struct hop *h)
+{
+	struct flow_key key;
+	struct flow *f = flow_lookup(h, &key);
+
+	return flow_judged(h, &key, f);
 }
 
 /* flow_account books an accepted packet on its flow, rules and port. */

@@ -373,6 +373,7 @@ SEC("tcx/ingress")
 int underlay_in(struct __sk_buff *skb)
 {
 	__u32 zero = 0;
+	struct flow_key key;
 	struct hop h = {};
 	struct outer o = {};
 	struct control *c;
@@ -394,34 +395,48 @@ int underlay_in(struct __sk_buff *skb)
 	make_linear(skb, sizeof(struct vxlan_headers) + 60 + 20);
 	if (!read_outer(skb, h.own_pa, &o))
 		return pass();
-	if (!known(h.slot, o.vsid))
-		return pass();
 	if (o.malformed)
-		return drop(0, DROP_MALFORMED);
-	if (o.room == VXLAN_ROOM)
+		reason = DROP_MALFORMED;
+	else if (o.room == VXLAN_ROOM)
 		reason = inner_ipv4(skb, VXLAN_ROOM, &h.p, dst);
 	else
 		reason = inner_ipv4(skb, NVGRE_ROOM, &h.p, dst);
-	if (reason)
-		return drop(0, reason);
 	ecn = o.tos & 3;
-	if (ecn == 3 && (h.p.tos & 3) == 0)
-		return drop(0, DROP_ECN);
+	if (!reason && ecn == 3 && (h.p.tos & 3) == 0)
+		reason = DROP_ECN;
+	if (reason) /* a bad packet of somebody else's overlay is not ours to drop */
+		return known(h.slot, o.vsid) ? drop(0, reason) : pass();
 
 	h.vsid = o.vsid;
 	h.outer_src = o.src;
-	h.port = local_port(h.slot, h.vsid, h.p.dst);
+	h.now = bpf_ktime_get_coarse_ns();
+	h.packets = skb->gso_segs ? skb->gso_segs : 1;
+	h.bytes = skb->len - o.room;
+	h.dir = INBOUND;
+	f = flow_lookup(&h, &key);
+	if (f) {
+		h.port = f->port;
+	} else {
+		if (!known(h.slot, h.vsid))
+			return pass();
+		h.port = local_port(h.slot, h.vsid, h.p.dst);
+	}
 	port = port_at(h.port, h.slot);
+	if (f && (!port || f->epoch != port->epoch)) {
+		/* Judged by an earlier policy: where the address lives now is for the present one to say. */
+		if (!known(h.slot, h.vsid))
+			return pass();
+		h.port = local_port(h.slot, h.vsid, h.p.dst);
+		port = port_at(h.port, h.slot);
+	}
 	if (!h.port || !port || !port->ifindex)
 		return drop(0, DROP_NO_PORT);
 	if (!mac_equal(dst, port->mac))
 		return drop(h.port, DROP_DESTINATION_MAC);
-	h.now = bpf_ktime_get_coarse_ns();
-	h.packets = skb->gso_segs ? skb->gso_segs : 1;
-	h.bytes = skb->len - o.room;
+	if (o.src == h.own_pa) /* what is said here never comes from the wire */
+		return drop(h.port, DROP_PA_SPOOF);
 	h.epoch = port->epoch;
-	h.dir = INBOUND;
-	f = flow_of(&h);
+	f = flow_judged(&h, &key, f);
 	if (!f)
 		return drop(h.port, h.reason);
 	if (f->peer_pa != o.src)
