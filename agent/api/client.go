@@ -1,0 +1,94 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Client talks to an agent's socket.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient for the agent on a socket. No connection is made yet.
+func NewClient(socket string) *Client {
+	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}}
+}
+
+// ErrUnreachable says that no agent answers on the socket.
+var ErrUnreachable = errors.New("agent unreachable")
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(raw)
+	}
+	q, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(q)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+		var e Error
+		if json.Unmarshal(raw, &e) != nil || e.Detail == "" {
+			return fmt.Errorf("agent on %s answers %s: %s", c.socket, resp.Status, strings.TrimSpace(string(raw)))
+		}
+		return &e
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("agent on %s: answer: %w", c.socket, err)
+	}
+	return nil
+}
+
+// Get reads a document such as "/v1/status" into out.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.do(ctx, http.MethodGet, path, nil, out)
+}
+
+// Attach an endpoint.
+func (c *Client) Attach(ctx context.Context, r AttachRequest) (*Endpoint, error) {
+	var e Endpoint
+	return &e, c.do(ctx, http.MethodPost, "/v1/endpoints", r, &e)
+}
+
+// Detach an endpoint.
+func (c *Client) Detach(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/endpoints/"+url.PathEscape(name), nil, nil)
+}
+
+// Trace a packet.
+func (c *Client) Trace(ctx context.Context, r TraceRequest) (*Trace, error) {
+	var t Trace
+	return &t, c.do(ctx, http.MethodPost, "/v1/trace", r, &t)
+}

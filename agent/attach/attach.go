@@ -1,0 +1,34 @@
+// Package attach connects an endpoint's network namespace to the host vSwitch: a veth whose host side becomes
+// a port.
+package attach
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/netip"
+)
+
+// Spec of an attachment.
+type Spec struct {
+	Device    string // host side
+	Netns     string // path
+	Ifname    string // inside
+	MAC       net.HardwareAddr
+	Addresses []netip.Prefix // a CA with its subnet's prefix length
+	Gateway   netip.Addr     // default route; invalid: none
+	MTU       int
+}
+
+// Errors that name whose fault it is.
+var (
+	ErrNoNamespace = errors.New("is not a network namespace")
+	ErrIfnameTaken = errors.New("is already in use in the namespace")
+)
+
+// DeviceName is the name of the host side for an endpoint: short enough for the kernel, the same every time.
+func DeviceName(endpoint string) string {
+	sum := sha256.Sum256([]byte(endpoint))
+	return "fl" + hex.EncodeToString(sum[:6])
+}

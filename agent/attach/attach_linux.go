@@ -1,0 +1,140 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const nsfsMagic = 0x6e736673 // linux/magic.h
+
+// Attach makes the veth with its inner end in the namespace. On an error nothing is left.
+func Attach(s Spec) (err error) {
+	ns, err := openNetns(s.Netns)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	inside, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", s.Netns, err)
+	}
+	defer inside.Close()
+	if _, err := inside.LinkByName(s.Ifname); err == nil {
+		return fmt.Errorf("interface %s of %s: %w", s.Ifname, s.Netns, ErrIfnameTaken)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU = s.Device, s.MTU
+	veth := netlink.NewVeth(attrs)
+	veth.PeerName, veth.PeerMTU, veth.PeerHardwareAddr, veth.PeerNamespace = s.Ifname, uint32(s.MTU), s.MAC, netlink.NsFd(int(ns))
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("create veth %s: %w", s.Device, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, Detach(s.Device))
+		}
+	}()
+	if err := netlink.LinkSetIP6AddrGenMode(veth, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return fmt.Errorf("%s: no automatic IPv6 addresses: %w", s.Device, err)
+	}
+	if err := configure(inside, s); err != nil {
+		return fmt.Errorf("interface %s of %s: %w", s.Ifname, s.Netns, err)
+	}
+	if err := netlink.LinkSetUp(veth); err != nil {
+		return fmt.Errorf("%s up: %w", s.Device, err)
+	}
+	return nil
+}
+
+// configure sets up the inner end.
+func configure(inside *netlink.Handle, s Spec) error {
+	link, err := inside.LinkByName(s.Ifname)
+	if err != nil {
+		return err
+	}
+	// The vSwitch does not carry IPv6 yet: no link-local address, no solicitations that would only be dropped.
+	if err := inside.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return fmt.Errorf("no automatic IPv6 addresses: %w", err)
+	}
+	for _, p := range s.Addresses {
+		addr := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
+		if err := inside.AddrAdd(link, addr); err != nil {
+			return fmt.Errorf("address %s: %w", p, err)
+		}
+	}
+	if err := inside.LinkSetUp(link); err != nil {
+		return fmt.Errorf("up: %w", err)
+	}
+	if s.Gateway.IsValid() {
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: s.Gateway.AsSlice()}
+		if err := inside.RouteAdd(route); err != nil {
+			return fmt.Errorf("default route via %s: %w", s.Gateway, err)
+		}
+	}
+	return nil
+}
+
+// Detach removes the host side, and with it the inner one. A device that is gone is no error.
+func Detach(device string) error {
+	link, err := netlink.LinkByName(device)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = netlink.LinkDel(link)
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// Exists reports whether the host side is there.
+func Exists(device string) (bool, error) {
+	_, err := netlink.LinkByName(device)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// UnderlayMTU of a device, and whether it has the address.
+func UnderlayMTU(device string, pa net.IP) (mtu int, hasPA bool, err error) {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return 0, false, fmt.Errorf("underlay device %s: %w", device, err)
+	}
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return 0, false, fmt.Errorf("underlay device %s: %w", device, err)
+	}
+	for _, a := range addrs {
+		hasPA = hasPA || a.IP.Equal(pa)
+	}
+	return link.Attrs().MTU, hasPA, nil
+}
+
+func openNetns(path string) (netns.NsHandle, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("namespace %s: %w: %w", path, ErrNoNamespace, err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != nsfsMagic {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("namespace %s: %w", path, ErrNoNamespace)
+	}
+	const nsGetNstype = 0xb703 // NS_GET_NSTYPE, linux/nsfs.h
+	if kind, err := unix.IoctlRetInt(fd, nsGetNstype); err != nil || kind != unix.CLONE_NEWNET {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("namespace %s: %w", path, ErrNoNamespace)
+	}
+	return netns.NsHandle(fd), nil
+}

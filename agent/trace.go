@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/fairlead-net/fairlead/agent/api"
+	"github.com/fairlead-net/fairlead/encap"
+	"github.com/fairlead-net/fairlead/overlay"
+	"github.com/fairlead-net/fairlead/vfp"
+	"github.com/fairlead-net/fairlead/vfp/model"
+)
+
+// Trace implements api.Backend. The first packet of a flow runs through the reference pipeline, which tells the
+// steps, and through the kernel's programs, which must agree. When it leaves the host, the pipeline goes on with
+// the policy that the destination's host has for its endpoint: the inbound ACL is judged there.
+func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.policy == nil {
+		return nil, api.Errorf(http.StatusServiceUnavailable, "no policy in force yet")
+	}
+	i := slices.IndexFunc(a.policy.Ports, func(p vfp.Port) bool { return p.ID == req.From })
+	if i < 0 {
+		return nil, api.Errorf(http.StatusNotFound, "endpoint %q has no port in force on this host", req.From)
+	}
+	port := &a.policy.Ports[i]
+	frame, from, err := a.frame(port, req)
+	if err != nil {
+		return nil, err
+	}
+	said := model.New(a.policy).TracePort(port.ID, frame)
+	did, err := a.dp.Trace(port.ID, frame)
+	if err != nil {
+		return nil, err
+	}
+	t := &api.Trace{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Trace"}, Verdict: "allow", Steps: []api.TraceStep{}}
+	t.DatapathAgrees = said.Verdict == did.Verdict && said.Reason == did.Reason && bytes.Equal(said.Frame, did.Frame)
+	if !t.DatapathAgrees {
+		t.Disagreement = fmt.Sprintf("the kernel says %s %s", did.Verdict, did.Reason)
+	}
+	addSteps(t, a.cfg.Host.Name, said)
+	if said.Verdict == vfp.Encapsulate {
+		o, _, err := encap.Decode(said.Frame)
+		if err != nil {
+			return nil, fmt.Errorf("decode the traced packet: %w", err)
+		}
+		t.Encapsulation = &api.TraceEncapsulation{Type: o.Type.String(), VSID: uint32(o.VSID), Source: o.Src.String(), Destination: o.Dst.String()}
+		a.traceThere(t, from, req.To, said.Frame)
+	}
+	return t, nil
+}
+
+// traceThere goes on at the destination's host.
+func (a *Agent) traceThere(t *api.Trace, from *vfp.Address, to string, frame []byte) {
+	for _, m := range a.model.Mappings(a.hostConfig()) {
+		if m.Address.CA.String() != to || m.Address.Subnet.Network.RDID != from.RDID || m.Endpoint.Host == nil {
+			continue
+		}
+		host := overlay.HostConfig{Name: m.Endpoint.Host.ID, ProviderAddress: m.PA}
+		there, _ := overlay.Compile(a.model, host, []overlay.AttachedPort{{ID: m.Endpoint.ID, NIC: m.Endpoint.ID}})
+		if there == nil {
+			return
+		}
+		addSteps(t, host.Name, model.New(there).TraceUnderlay(frame))
+		return
+	}
+}
+
+func addSteps(t *api.Trace, host string, said vfp.Trace) {
+	for _, s := range said.Steps {
+		t.Steps = append(t.Steps, api.TraceStep{Host: host, Layer: s.Layer, Direction: s.Direction.String(), Group: s.Group, Rule: lastPart(s.Rule), Action: s.Action, Note: s.Note})
+	}
+	if said.Verdict == vfp.Drop || said.Verdict == vfp.Pass {
+		t.Verdict, t.Reason = "drop", said.Reason.String()
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fairlead-net/fairlead/agent/api"
+)
+
+func (c *cli) endpointCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "endpoint", Short: "Attach, detach and list endpoints of this host"}
+	parent.AddCommand(c.attachCommand(), c.detachCommand(), c.reads(&cobra.Command{
+		Use:   "list",
+		Short: "Attached endpoints",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return showList(c, cmd, "/v1/endpoints", []any{"ENDPOINT", "NIC", "NETWORK", "SUBNET", "ADDRESSES", "MAC", "MTU", "STATE", "RX", "TX", "DROPS", "MESSAGE"},
+				func(e api.Endpoint) []any {
+					drops := uint64(0)
+					for _, n := range e.Counters.Drops {
+						drops += n
+					}
+					return []any{e.Name, e.NIC, e.Network, e.Subnet, strings.Join(e.Addresses, ","), e.MAC, e.MTU, e.State, e.Counters.RxPackets, e.Counters.TxPackets, drops, e.Message}
+				})
+		},
+	}))
+	return parent
+}
+
+func (c *cli) attachCommand() *cobra.Command {
+	var r api.AttachRequest
+	cmd := &cobra.Command{
+		Use:   "attach NAME --netns PATH (--nic RESOURCE_ID | --network VNET --subnet SUBNET [--ip CA])",
+		Short: "Connect a network namespace to a tenant's NIC",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Name = args[0]
+			switch {
+			case r.Netns == "":
+				return usage("--netns PATH is required")
+			case r.NIC == "" && (r.Network == "" || r.Subnet == ""):
+				return usage("name the NIC with --nic, or --network and --subnet")
+			case r.NIC != "" && (r.Network != "" || r.Subnet != "" || r.IP != ""):
+				return usage("--nic goes without --network, --subnet and --ip")
+			}
+			var err error
+			if r.Netns, err = absolute(r.Netns); err != nil {
+				return err
+			}
+			e, err := c.client().Attach(cmd.Context(), r)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.stderr, "%s attached: NIC %s, %s, MTU %d\n", e.Name, e.NIC, strings.Join(e.Addresses, " "), e.MTU)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.Netns, "netns", "", "path of the network namespace")
+	f.StringVar(&r.Ifname, "ifname", "eth0", "name of the interface inside")
+	f.StringVar(&r.NIC, "nic", "", "resource id of the NIC on the controller")
+	f.StringVar(&r.Network, "network", "", "virtual network")
+	f.StringVar(&r.Subnet, "subnet", "", "its subnet")
+	f.StringVar(&r.IP, "ip", "", "a certain CA of the subnet")
+	return cmd
+}
+
+func (c *cli) detachCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "detach NAME",
+		Short: "Remove an endpoint; its namespace may be gone already",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.client().Detach(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.stderr, "%s detached\n", args[0])
+			return nil
+		},
+	}
+}

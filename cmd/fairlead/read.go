@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fairlead-net/fairlead/agent/api"
+)
+
+// listCommand is "NOUN list" of a collection.
+func listCommand[T any](c *cli, noun, short, path string, header []any, cells func(T) []any) *cobra.Command {
+	parent := &cobra.Command{Use: noun, Short: short}
+	parent.AddCommand(c.reads(&cobra.Command{
+		Use:   "list",
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return showList(c, cmd, path, header, cells)
+		},
+	}))
+	return parent
+}
+
+func showList[T any](c *cli, cmd *cobra.Command, path string, header []any, cells func(T) []any) error {
+	var l api.List[T]
+	if err := c.client().Get(cmd.Context(), path, &l); err != nil {
+		return err
+	}
+	return c.show(l, func(row func(...any)) {
+		row(header...)
+		for _, item := range l.Items {
+			row(cells(item)...)
+		}
+	})
+}
+
+func (c *cli) networkCommand() *cobra.Command {
+	return listCommand(c, "network", "Tenant networks", "/v1/networks", []any{"NETWORK", "PREFIXES", "RDID"},
+		func(n api.Network) []any { return []any{n.ID, strings.Join(n.AddressPrefixes, ","), n.RDID} })
+}
+
+func (c *cli) subnetCommand() *cobra.Command {
+	return listCommand(c, "subnet", "Subnets of tenant networks", "/v1/subnets", []any{"NETWORK", "SUBNET", "PREFIX", "GATEWAY", "VSID", "ACL"},
+		func(s api.Subnet) []any { return []any{s.Network, s.ID, s.Prefix, s.Gateway, s.VSID, s.ACL} })
+}
+
+func (c *cli) mappingCommand() *cobra.Command {
+	return listCommand(c, "mapping", "Where customer addresses live", "/v1/mappings", []any{"NETWORK", "SUBNET", "VSID", "CA", "MAC", "PA", "HOST", "LOCAL"},
+		func(m api.Mapping) []any { return []any{m.Network, m.Subnet, m.VSID, m.CA, m.MAC, m.PA, m.Host, m.Local} })
+}
+
+func (c *cli) aclCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "acl", Short: "Access control lists"}
+	parent.AddCommand(c.reads(&cobra.Command{
+		Use:   "list",
+		Short: "Access control lists with what their rules counted on this host",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var l api.List[api.ACL]
+			if err := c.client().Get(cmd.Context(), "/v1/acls", &l); err != nil {
+				return err
+			}
+			return c.show(l, func(row func(...any)) {
+				row("ACL", "RULE", "PRIORITY", "DIRECTION", "ACTION", "PROTOCOL", "SOURCE", "DESTINATION", "PACKETS", "BYTES")
+				for _, a := range l.Items {
+					for _, r := range a.Rules {
+						row(a.ID, r.ID, r.Priority, r.Direction, r.Action, r.Protocol, r.Source+":"+r.SourcePorts, r.Destination+":"+r.DestinationPorts, r.Packets, r.Bytes)
+					}
+				}
+			})
+		},
+	}))
+	return parent
+}
+
+func (c *cli) flowCommand() *cobra.Command {
+	var endpoint string
+	list := c.reads(&cobra.Command{
+		Use:   "list",
+		Short: "Live flows",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path := "/v1/flows"
+			if endpoint != "" {
+				path += "?endpoint=" + url.QueryEscape(endpoint)
+			}
+			return showList(c, cmd, path, []any{"ENDPOINT", "DIRECTION", "PROTOCOL", "SOURCE", "DESTINATION", "STATE", "PACKETS", "BYTES", "AGE", "TRANSPOSITION"},
+				func(f api.Flow) []any {
+					return []any{f.Endpoint, f.Direction, f.Protocol, fmt.Sprintf("%s:%d", f.Source, f.SourcePort), fmt.Sprintf("%s:%d", f.Destination, f.DestinationPort),
+						f.State, f.Packets, f.Bytes, time.Duration(f.AgeSeconds * float64(time.Second)).Round(time.Second), f.Transposition}
+				})
+		},
+	})
+	list.Flags().StringVar(&endpoint, "endpoint", "", "only this endpoint's")
+	parent := &cobra.Command{Use: "flow", Short: "Connections at the ports of this host"}
+	parent.AddCommand(list)
+	return parent
+}
+
+func (c *cli) statusCommand() *cobra.Command {
+	return c.reads(&cobra.Command{
+		Use:   "status",
+		Short: "One screen: controller, model, datapath, what is wrong (exit code 5 when something is)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var s api.Status
+			if err := c.client().Get(cmd.Context(), "/v1/status", &s); err != nil {
+				return err
+			}
+			err := c.show(s, func(row func(...any)) { drawStatus(&s, row) })
+			if err == nil && s.Degraded() {
+				return &exitError{exitDegraded, errQuiet}
+			}
+			return err
+		},
+	})
+}
+
+func drawStatus(s *api.Status, row func(...any)) {
+	row("Host", s.Host+", fairlead "+s.Version)
+	last := "never"
+	if !s.Controller.LastSync.IsZero() {
+		last = time.Since(s.Controller.LastSync).Round(time.Second).String() + " ago"
+	}
+	row("Controller", fmt.Sprintf("%s %s: %s, last synchronised %s", s.Controller.Type, s.Controller.URL, s.Controller.State, last))
+	if s.Controller.Message != "" {
+		row("", s.Controller.Message)
+	}
+	m := s.Model
+	row("Model", fmt.Sprintf("generation %d: %d networks, %d subnets, %d endpoints, %d mappings, %d rules", m.Generation, m.Networks, m.Subnets, m.Endpoints, m.Mappings, m.Rules))
+	row("", fmt.Sprintf("VSIDs from %s; provider addresses from %s", counts(m.VSIDSource), counts(m.PASource)))
+	d := s.Datapath
+	row("Datapath", fmt.Sprintf("%s %s, generation %d: %d ports, %d flows", d.Type, d.Encapsulation, d.Generation, d.Ports, d.Flows))
+	if len(s.Problems) == 0 {
+		row("Problems", "none")
+	}
+	for i, p := range s.Problems {
+		title := ""
+		if i == 0 {
+			title = "Problems"
+		}
+		row(title, fmt.Sprintf("%s %s %s: %s", p.Severity, p.Code, p.Resource, p.Message))
+	}
+}
+
+func counts(by map[string]int) string {
+	var words []string
+	for name, n := range by {
+		words = append(words, fmt.Sprintf("%s (%d)", name, n))
+	}
+	if words == nil {
+		return "nowhere yet"
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
