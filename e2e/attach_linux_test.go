@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,16 @@ import (
 func TestAttachErrors(t *testing.T) {
 	p := newPair(t, lab.Options{})
 	var spare *lab.Container
-	tell(t, p.Lab, func() { spare = p.a.Container("spare") })
+	tell(t, p.Lab, func() {
+		spare = p.a.Container("spare")
+		p.Controller().Put("/networkInterfaces/nic-spare", nic("001DD8070003", "host-a", "10.0.1.13", webSubnet, ""))
+	})
+	p.status("the spare NIC is known", func(s lab.Status, _ int) error {
+		if s.Model.Endpoints != 3 {
+			return fmt.Errorf("%d endpoints", s.Model.Endpoints)
+		}
+		return nil
+	})
 	for _, c := range []struct {
 		name string
 		args []string
@@ -21,12 +31,14 @@ func TestAttachErrors(t *testing.T) {
 	}{
 		{"unknown NIC", []string{"spare", "--netns", spare.Netns(), "--nic", "nic-nobody"}, 3, []string{"nic-nobody"}},
 		{"NIC of another host", []string{"spare", "--netns", spare.Netns(), "--nic", "nic-web2"}, 1, []string{"nic-web2", "host-b"}},
-		{"missing namespace", []string{"spare", "--netns", spare.Netns() + "-gone", "--nic", "nic-web1"}, 1, []string{spare.Netns() + "-gone"}},
-		{"name already used", []string{"web1", "--netns", spare.Netns(), "--nic", "nic-web1"}, 1, []string{"web1"}},
+		{"missing namespace", []string{"spare", "--netns", spare.Netns() + "-gone", "--nic", "nic-spare"}, 1, []string{spare.Netns() + "-gone"}},
+		{"name already used", []string{"web1", "--netns", spare.Netns(), "--nic", "nic-spare"}, 1, []string{"web1"}},
 		{"NIC already attached", []string{"spare", "--netns", spare.Netns(), "--nic", "nic-web1"}, 1, []string{"nic-web1", "web1"}},
+		{"no namespace but a file", []string{"spare", "--netns", "/etc/hostname", "--nic", "nic-spare"}, 1, []string{"/etc/hostname"}},
+		{"device name already used", []string{"spare", "--netns", p.web1.Netns(), "--nic", "nic-spare"}, 1, []string{"eth0"}},
 		{"unknown network", []string{"spare", "--netns", spare.Netns(), "--network", "nowhere", "--subnet", "web"}, 3, []string{"nowhere"}},
 		{"no NIC named", []string{"spare", "--netns", spare.Netns()}, 2, []string{"--nic"}},
-		{"no namespace named", []string{"spare", "--nic", "nic-web1"}, 2, []string{"netns"}},
+		{"no namespace named", []string{"spare", "--nic", "nic-spare"}, 2, []string{"netns"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p.t = t

@@ -31,7 +31,7 @@ func TestControllerAway(t *testing.T) {
 		p.a.Kill()
 		p.a.WipeDatapath()
 	})
-	p.silent("without programs")
+	p.falls("without programs") // the kernel lets go of them a moment later
 	tell(t, p.Lab, p.a.Start)
 	p.status("the last good state is known", away)
 	p.flows("after a boot without controller")

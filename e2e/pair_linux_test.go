@@ -64,13 +64,21 @@ func (p *pair) flows(when string) {
 	}
 }
 
-// silent asserts that they do not.
-func (p *pair) silent(when string) {
+// falls asserts that soon they do not reach each other any more.
+func (p *pair) falls(when string) {
 	p.t.Helper()
-	n, err := traffic.Ping(p.Context(), p.web1, caWeb2, 3, 300*time.Millisecond)
-	if err != nil || n != 0 {
-		p.t.Errorf("%s: %d of 3 pings from web1 to web2 answered, want none, %v", when, n, err)
-	}
+	tell(p.t, p.Lab, func() {
+		err := p.WaitFor(when+", web1 does not reach web2", 5*time.Second, func() error {
+			n, err := traffic.Ping(p.Context(), p.web1, caWeb2, 3, 200*time.Millisecond)
+			if err == nil && n > 0 {
+				err = fmt.Errorf("%d of 3 pings answered", n)
+			}
+			return err
+		})
+		if err != nil {
+			p.Fail("%w", err)
+		}
+	})
 }
 
 // status waits until host-a's status is as wanted.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 
@@ -95,11 +96,7 @@ func TestRubbishResources(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p.t = t
-			body, err := json.Marshal(c.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := p.Controller().Inside.PutRaw(c.ref, body); err != nil {
+			if err := p.Controller().Inside.PutRaw(c.ref, named(t, c.ref, c.body)); err != nil {
 				t.Fatal(err)
 			}
 			p.status("the problem is named", func(s lab.Status, code int) error {
@@ -115,4 +112,22 @@ func TestRubbishResources(t *testing.T) {
 			p.healthy()
 		})
 	}
+}
+
+// named is a body as a controller serves it: a raw one is not given its names there.
+func named(t *testing.T, ref string, body any) []byte {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	tree["resourceRef"], tree["resourceId"] = ref, path.Base(ref)
+	if text, err = json.Marshal(tree); err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -98,11 +98,12 @@ func removeNamespace(path string) error {
 // killInside kills every process but this one that lives in one of the namespaces: the run's own
 // processes and whatever these have started.
 func killInside(namespaces []string) {
-	inside := map[uint64]bool{}
+	type inode struct{ device, number uint64 } // of a namespace
+	inside := map[inode]bool{}
 	for _, path := range namespaces {
 		var st unix.Stat_t
 		if unix.Stat(path, &st) == nil {
-			inside[st.Ino] = true
+			inside[inode{st.Dev, st.Ino}] = true
 		}
 	}
 	if len(inside) == 0 {
@@ -115,7 +116,7 @@ func killInside(namespaces []string) {
 		for _, proc := range procs {
 			pid, _ := strconv.Atoi(filepath.Base(proc))
 			var st unix.Stat_t
-			if pid == os.Getpid() || unix.Stat(proc+"/ns/net", &st) != nil || !inside[st.Ino] {
+			if pid == os.Getpid() || unix.Stat(proc+"/ns/net", &st) != nil || !inside[inode{st.Dev, st.Ino}] {
 				continue
 			}
 			found = true

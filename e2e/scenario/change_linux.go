@@ -9,14 +9,14 @@ import (
 )
 
 // throughputRounds of one second on each path.
-const throughputRounds = 5
+const throughputRounds = 7
 
 func (w *World) throughput() []Check {
 	const floor = 0.85
 	c := w.Compare(w.at["web1"].Path(w.at["web2"].Container, caWeb2), w.hosts["host-a"].Path(w.hosts["host-b"]), throughputRounds)
 	overlay, raw := c.Medians()
 	return []Check{is("one TCP stream across hosts, beside the raw underlay", fmt.Sprintf("ratio at least %.2f", floor),
-		fmt.Sprintf("%.1f of %.1f Gbit/s, ratio %.2f", overlay, raw, c.Ratio), c.Ratio >= floor)}
+		fmt.Sprintf("%.1f of %.1f Gbit/s, ratio %.3f", overlay, raw, c.Ratio), c.Ratio >= floor)}
 }
 
 // survive kills the agents at both ends of a ping and of a transfer.

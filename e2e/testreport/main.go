@@ -3,7 +3,7 @@
 //
 //	go test -json ./... | go run ./e2e/testreport [-tests] [-allow FILE]
 //
-// With -tests each top-level test is a line. With -allow a skip is a failure unless a line of FILE is
+// With -tests every test is a line, down to the third level. With -allow a skip is a failure unless a line of FILE is
 // part of its reason; lines that begin with # are comments.
 package main
 
@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	tests := flag.Bool("tests", false, "a line for every top-level test and its direct subtests")
+	tests := flag.Bool("tests", false, "a line for every test, down to the third level")
 	allow := flag.String("allow", "", "file with the reasons for which a test may be skipped")
 	flag.Parse()
 	r := report{tests: *tests, out: os.Stdout, output: map[name][]string{}}
@@ -125,8 +125,8 @@ func (r *report) endTest(e event) {
 	case "skip":
 		r.skips = append(r.skips, r.skipped(n))
 	}
-	if r.tests && strings.Count(e.Test, "/") < 2 {
-		fmt.Fprintf(r.out, "  %-5s %-70s %6.1f s\n", e.Action, e.Test, e.Elapsed)
+	if r.tests && strings.Count(e.Test, "/") < 3 {
+		fmt.Fprintf(r.out, "  %-5s %-75s %6.1f s\n", e.Action, e.Test, e.Elapsed)
 	}
 }
 

@@ -40,7 +40,7 @@ type tables struct {
 	ports     map[uint32]vswitchPort // by index; Epoch is filled in by Apply
 }
 
-type hostRow struct{ pa, ifindex, encap uint32 }
+type hostRow struct{ pa, ifindex, encap, onlink uint32 }
 
 // device is what a port's device turned out to be.
 type device struct {
@@ -51,7 +51,7 @@ type device struct {
 // compile turns a policy into tables. devices holds the ports whose device exists.
 func (d *Datapath) compile(p *vfp.Policy, devices map[string]device) (*tables, error) {
 	t := &tables{
-		host:  hostRow{word(p.ProviderAddress), d.underlay, uint32(p.Encapsulation)},
+		host:  hostRow{word(p.ProviderAddress), d.underlay, uint32(p.Encapsulation), maskWord(d.onlinkBits(p.ProviderAddress))},
 		ports: map[uint32]vswitchPort{},
 	}
 	type home struct {

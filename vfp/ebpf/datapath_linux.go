@@ -165,7 +165,7 @@ func (d *Datapath) readSlot(s uint32, c *vswitchControl) error {
 	}
 	t := &d.slot[s]
 	h := c.Host[s]
-	t.host = hostRow{h.Pa, h.Ifindex, h.Encap}
+	t.host = hostRow{h.Pa, h.Ifindex, h.Encap, h.Onlink}
 	t.subnets, t.mappings, t.addresses = subnets[s], mappings[s], addresses[s]
 	t.ports = map[uint32]vswitchPort{}
 	for index := range d.idents.used[kindPort] {
@@ -307,7 +307,7 @@ func (d *Datapath) swap(want *tables) (err error) {
 	if err := d.objs.Control.Lookup(uint32(0), &c); err != nil {
 		return fmt.Errorf("map control: %w", err)
 	}
-	c.Host[s].Pa, c.Host[s].Ifindex, c.Host[s].Encap = want.host.pa, want.host.ifindex, want.host.encap
+	c.Host[s].Pa, c.Host[s].Ifindex, c.Host[s].Encap, c.Host[s].Onlink = want.host.pa, want.host.ifindex, want.host.encap, want.host.onlink
 	c.Host[s].Generation = d.generation + 1
 	if err := d.objs.Control.Put(uint32(0), c); err != nil {
 		return fmt.Errorf("map control: %w", err)

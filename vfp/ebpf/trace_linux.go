@@ -64,10 +64,7 @@ func (d *Datapath) Trace(portID string, frame []byte) (vfp.Trace, error) {
 
 // run executes a program on a frame that came in on a device.
 func (d *Datapath) run(prog *ebpf.Program, ifindex uint32, frame []byte) (vfp.Trace, error) {
-	const skbSize, ifindexAt = 192, 40 // struct __sk_buff in linux/bpf.h
-	ctx := make([]byte, skbSize)
-	binary.NativeEndian.PutUint32(ctx[ifindexAt:], ifindex)
-	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: ctx}
+	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext(ifindex)}
 	ret, err := prog.Run(&opts)
 	if err != nil {
 		return vfp.Trace{}, fmt.Errorf("run program on a %d byte frame: %w", len(frame), err)
@@ -90,6 +87,14 @@ func (d *Datapath) run(prog *ebpf.Program, ifindex uint32, frame []byte) (vfp.Tr
 		t.Frame = opts.DataOut
 	}
 	return t, nil
+}
+
+// skbContext is a struct __sk_buff (linux/bpf.h) of a frame that came in on a device.
+func skbContext(ifindex uint32) []byte {
+	const size, ifindexAt = 192, 40
+	ctx := make([]byte, size)
+	binary.NativeEndian.PutUint32(ctx[ifindexAt:], ifindex)
+	return ctx
 }
 
 func isEnd(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }

@@ -44,6 +44,7 @@ type vswitchControl struct {
 		Ifindex    uint32
 		Encap      uint32
 		Generation uint32
+		Onlink     uint32
 	}
 }
 

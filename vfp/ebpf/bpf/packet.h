@@ -58,7 +58,8 @@ static __always_inline void *end_of(struct __sk_buff *skb)
 	return (void *)(long)skb->data_end;
 }
 
-/* make_linear lets at least need bytes (or the whole frame) be read directly. */
+/* make_linear lets at least need bytes (or the whole frame) be read directly. Ask for no more than is read: a
+ * TCP super-packet has just its headers there, and pulling one byte more copies them all. */
 static __always_inline void make_linear(struct __sk_buff *skb, __u32 need)
 {
 	__u32 have = skb->data_end - skb->data;
@@ -78,6 +79,14 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct pa
 	if ((void *)(ip + 1) > end || ip->version != 4)
 		return DROP_MALFORMED;
 	header = ip->ihl * 4;
+	if (header > sizeof(*ip)) {
+		make_linear(skb, l3 + header + sizeof(struct tcphdr));
+		data = data_of(skb);
+		end = end_of(skb);
+		ip = data + l3;
+		if ((void *)(ip + 1) > end)
+			return DROP_MALFORMED;
+	}
 	total = bpf_ntohs(ip->tot_len);
 	if (header < sizeof(*ip) || total < header || l3 + total > skb->len)
 		return DROP_MALFORMED;

@@ -24,6 +24,7 @@ struct host {
 	__u32 ifindex; /* of the underlay device */
 	__u32 encap;   /* enum encap_type */
 	__u32 generation;
+	__u32 onlink; /* mask: PAs that agree with ours in these bits are neighbours on the underlay device */
 };
 
 struct control {

@@ -10,6 +10,7 @@
 #include "tunnel.h"
 
 #define TCX_NEXT (-1)
+#define AF_INET_ 2 /* sys/socket.h needs the C library */
 
 static __always_inline void decide(__u32 verdict, __u32 reason, __u32 port, __u32 flow_hit)
 {
@@ -188,6 +189,16 @@ static __always_inline int rewrite_l2(struct __sk_buff *skb, const __u8 *mac)
 	return 0;
 }
 
+/* to_underlay sends the frame to a PA: the kernel finds the way, and its neighbours. */
+static __always_inline int to_underlay(const struct host *host, __u32 pa)
+{
+	struct bpf_redir_neigh next = {.nh_family = AF_INET_, .ipv4_nh = pa};
+
+	if ((pa ^ host->pa) & host->onlink)
+		return bpf_redirect_neigh(host->ifindex, 0, 0, 0);
+	return bpf_redirect_neigh(host->ifindex, &next, sizeof(next), 0); /* no route lookup */
+}
+
 SEC("tcx/ingress")
 int port_out(struct __sk_buff *skb)
 {
@@ -214,7 +225,7 @@ int port_out(struct __sk_buff *skb)
 	if (!port || !port->ifindex)
 		return drop(0, DROP_PORT_UNKNOWN);
 
-	make_linear(skb, ETH_HLEN_ + 60 + 20);
+	make_linear(skb, ETH_HLEN_ + sizeof(struct iphdr) + sizeof(struct tcphdr));
 	eth = data_of(skb);
 	if ((void *)(eth + 1) > end_of(skb))
 		return drop(h.port, DROP_MALFORMED);
@@ -281,7 +292,7 @@ int port_out(struct __sk_buff *skb)
 		if (encapsulate(skb, type, h.own_pa, peer_pa, peer_vsid, hash, h.p.tos & 3))
 			return drop(h.port, DROP_INTERNAL);
 		decide(VERDICT_ENCAPSULATE, 0, h.port, h.flow_hit);
-		return bpf_redirect_neigh(host->ifindex, 0, 0, 0);
+		return to_underlay(host, peer_pa);
 	}
 
 	/* The destination lives here: its inbound layers in the same run. */
@@ -392,7 +403,9 @@ int underlay_in(struct __sk_buff *skb)
 		return TCX_NEXT;
 	if (skb->protocol != bpf_htons(ETH_P_IP))
 		return pass();
-	make_linear(skb, sizeof(struct vxlan_headers) + 60 + 20);
+	if (!for_us(skb, h.own_pa))
+		return pass();
+	make_linear(skb, VXLAN_LEN + sizeof(struct iphdr) + sizeof(struct tcphdr));
 	if (!read_outer(skb, h.own_pa, &o))
 		return pass();
 	if (o.malformed)
