@@ -21,40 +21,43 @@ func (c *Container) Path(to *Container, address netip.Addr) Path {
 // Path between two hosts, without any overlay.
 func (h *Host) Path(to *Host) Path { return Path{h.ns, to.ns, to.Provider} }
 
-// Comparison of two paths' throughput, in Gbit/s.
-type Comparison struct {
-	A, B  []float64
-	Ratio float64 // median of A[i]/B[i]
-}
+// Placement of a stream's two ends.
+type Placement bool
 
-// Medians of both paths.
-func (c Comparison) Medians() (a, b float64) { return median(c.A), median(c.B) }
+const (
+	// Free leaves both ends to the scheduler, as a user's programs are.
+	Free Placement = false
+	// OneCPU puts both ends on one CPU: what counts then is the work per packet, and nothing else. Waking an idle
+	// virtual CPU costs many times that.
+	OneCPU Placement = true
+)
 
-// Compare measures one TCP stream over both paths, in turn, so that what else the machine does hits
-// both alike. Congestion control is cubic, because bbr paces and hides differences; writes are large, as
-// those of a bulk transfer, so that super-packets are whole; both ends share one CPU, because waking an
-// idle virtual CPU costs many times a packet's work and says nothing about the path.
-func (l *Lab) Compare(a, b Path, rounds int) Comparison {
-	var c Comparison
-	for _, p := range []Path{a, b} {
+// Streams measures one TCP stream over each path, in Gbit/s: rates[path][round]. The paths take turns, and who goes
+// first changes with every round, so that what else the machine does hits all alike. Congestion control is cubic,
+// because bbr paces and hides differences; writes are large, as those of a bulk transfer, so that super-packets are
+// whole.
+func (l *Lab) Streams(rounds int, where Placement, paths ...Path) (rates [][]float64) {
+	for _, p := range paths {
 		server := l.iperfServer(p)
 		defer server.Kill()
 	}
-	var ratios []float64
-	for i := range rounds {
-		// Who goes first changes with every round.
-		var x, y float64
-		if i%2 == 0 {
-			x = l.stream(a)
-			y = l.stream(b)
-		} else {
-			y = l.stream(b)
-			x = l.stream(a)
+	rates = make([][]float64, len(paths))
+	for round := range rounds {
+		for i := range paths {
+			n := (i + round) % len(paths)
+			rates[n] = append(rates[n], l.stream(paths[n], where))
 		}
-		c.A, c.B, ratios = append(c.A, x), append(c.B, y), append(ratios, x/y)
 	}
-	c.Ratio = median(ratios)
-	return c
+	return rates
+}
+
+// Ratios of two paths, round by round.
+func Ratios(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] / b[i]
+	}
+	return out
 }
 
 const (
@@ -69,11 +72,14 @@ func (l *Lab) iperfServer(p Path) *Process {
 	return server
 }
 
-func (l *Lab) stream(p Path) float64 {
+func (l *Lab) stream(p Path, where Placement) float64 {
 	// The server closes its socket between two tests.
 	l.must(l.WaitFor("iperf3 server listens", 5*time.Second, func() error { return p.to.listens(iperfPort) }), "iperf3")
-	out, diag, code, err := l.run(p.from, "iperf3", "--client", p.address.String(), "--port", iperfPort, "--time", "1",
-		"--congestion", "cubic", "--length", "1M", "--affinity", iperfCPU+","+iperfCPU, "--json")
+	args := []string{"--client", p.address.String(), "--port", iperfPort, "--time", "1", "--congestion", "cubic", "--length", "1M", "--json"}
+	if where == OneCPU {
+		args = append(args, "--affinity", iperfCPU+","+iperfCPU)
+	}
+	out, diag, code, err := l.run(p.from, "iperf3", args...)
 	l.must(err, "iperf3")
 	var result struct {
 		Error string
@@ -89,7 +95,8 @@ func (l *Lab) stream(p Path) float64 {
 	return result.End.Received.BitsPerSecond / 1e9
 }
 
-func median(values []float64) float64 {
+// Median of some values; 0 of none.
+func Median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	if len(s) == 0 {
 		return 0

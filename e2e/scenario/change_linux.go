@@ -5,18 +5,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fairlead-net/fairlead/e2e/lab"
 	"github.com/fairlead-net/fairlead/e2e/traffic"
 )
 
 // throughputRounds of one second on each path.
-const throughputRounds = 7
+const throughputRounds = 5
 
+// throughput is shown, not judged: how fast a machine is, and how noisy, says nothing about the code (make bench
+// compares with care). Only a ratio that tells of super-packets cut to pieces fails.
 func (w *World) throughput() []Check {
-	const floor = 0.85
-	c := w.Compare(w.at["web1"].Path(w.at["web2"].Container, caWeb2), w.hosts["host-a"].Path(w.hosts["host-b"]), throughputRounds)
-	overlay, raw := c.Medians()
-	return []Check{is("one TCP stream across hosts, beside the raw underlay", fmt.Sprintf("ratio at least %.2f", floor),
-		fmt.Sprintf("%.1f of %.1f Gbit/s, ratio %.3f", overlay, raw, c.Ratio), c.Ratio >= floor)}
+	const broken = 0.5
+	rates := w.Streams(throughputRounds, lab.OneCPU, w.at["web1"].Path(w.at["web2"].Container, caWeb2), w.hosts["host-a"].Path(w.hosts["host-b"]))
+	ratio := lab.Median(lab.Ratios(rates[0], rates[1]))
+	return []Check{is("one TCP stream across hosts, beside the raw underlay", fmt.Sprintf("shown; below %.1f something is broken", broken),
+		fmt.Sprintf("%.1f of %.1f Gbit/s, ratio %.2f", lab.Median(rates[0]), lab.Median(rates[1]), ratio), ratio >= broken)}
 }
 
 // survive kills the agents at both ends of a ping and of a transfer.

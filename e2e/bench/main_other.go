@@ -1,0 +1,14 @@
+//go:build !linux
+
+// Bench needs network namespaces: Linux.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	fmt.Fprintln(os.Stderr, "bench: needs Linux")
+	os.Exit(1)
+}
