@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
 	"net/http"
@@ -14,7 +15,7 @@ import (
 const (
 	ethernetLen = 14
 	ipv4Len     = 20
-	ephemeral   = 32768
+	ephemeral   = 32768 // the first port of Linux' own choice
 )
 
 // frame is the first packet of a new flow as the endpoint would send it: a TCP SYN, a UDP datagram or an echo
@@ -38,6 +39,7 @@ func (a *Agent) frame(port *vfp.Port, req api.TraceRequest) ([]byte, *vfp.Addres
 	case "", "tcp":
 		protocol, l4 = vfp.ProtocolTCP, make([]byte, 20)
 		l4[12], l4[13] = 5<<4, 0x02 // five words, SYN
+		binary.BigEndian.PutUint16(l4[14:], 64240)
 	case "udp":
 		protocol, l4 = vfp.ProtocolUDP, make([]byte, 8)
 		binary.BigEndian.PutUint16(l4[4:], 8)
@@ -52,6 +54,14 @@ func (a *Agent) frame(port *vfp.Port, req api.TraceRequest) ([]byte, *vfp.Addres
 	if protocol != vfp.ProtocolICMP {
 		binary.BigEndian.PutUint16(l4, sport)
 		binary.BigEndian.PutUint16(l4[2:], req.Dport)
+		pseudo := append(from.CA.AsSlice(), to.AsSlice()...)
+		pseudo = append(pseudo, 0, protocol, 0, byte(len(l4)))
+		sum := ^checksum(append(pseudo, l4...))
+		if protocol == vfp.ProtocolUDP {
+			binary.BigEndian.PutUint16(l4[6:], cmp.Or(sum, 0xffff)) // 0 would mean: none
+		} else {
+			binary.BigEndian.PutUint16(l4[16:], sum)
+		}
 	}
 	next := vfp.RouterMAC
 	if sameSubnet {

@@ -1,13 +1,17 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/fairlead-net/fairlead/agent/api"
+	cc "github.com/fairlead-net/fairlead/controller-client"
 	"github.com/fairlead-net/fairlead/overlay"
 	"github.com/fairlead-net/fairlead/vfp"
 )
@@ -30,16 +34,14 @@ func (a *Agent) Status() (*api.Status, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	dp, err := a.dp.Status()
-	if err != nil {
-		return nil, err
-	}
-	counters, err := a.dp.Counters()
-	if err != nil {
-		return nil, err
-	}
+	counters, cerr := a.dp.Counters()
 	s := &api.Status{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Status"}, Host: a.cfg.Host.Name, Version: a.version,
 		Controller: a.status, Problems: a.problems(),
 		Datapath: api.DatapathStatus{Type: dp.Type, Generation: dp.Generation, Ports: dp.Ports, Flows: dp.Flows, Drops: dropNames(counters.Host)}}
+	if err = errors.Join(err, cerr); err != nil { // status is where one looks when something is broken
+		s.Problems = append(s.Problems, cc.Problem{Code: "datapath-status", Severity: "error", Resource: a.cfg.Host.Name, Message: err.Error()})
+	}
+	s.Problems = append(s.Problems, a.down()...)
 	if m := a.model; m != nil {
 		s.Datapath.Encapsulation = m.Encapsulation.String()
 		s.Model = api.ModelStatus{Generation: a.builds, Networks: len(m.VirtualNetworks), Subnets: len(m.Subnets()), Endpoints: len(m.Endpoints),
@@ -52,6 +54,17 @@ func (a *Agent) Status() (*api.Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// down names the endpoints whose device went since the last resync; those that were gone then are problems already.
+func (a *Agent) down() (problems []cc.Problem) {
+	for _, name := range slices.Sorted(maps.Keys(a.records)) {
+		state, message := a.state(a.records[name])
+		if state == "down" && a.portMessages[name] == "" {
+			problems = append(problems, cc.Problem{Code: "endpoint-down", Severity: "error", Resource: name, Message: message})
+		}
+	}
+	return problems
 }
 
 func origins(c overlay.OriginCounts) map[string]int {
@@ -138,24 +151,19 @@ func (a *Agent) ACLs() ([]api.ACL, error) {
 	if err != nil {
 		return nil, err
 	}
-	byRef := map[string]*vfp.ACL{} // as the datapath names them
-	if a.policy != nil {
-		for i := range a.policy.ACLs {
-			byRef[strings.ToLower(a.policy.ACLs[i].ID)] = &a.policy.ACLs[i]
-		}
-	}
 	for _, l := range a.model.ACLs {
 		v := api.ACL{ID: l.ID, ResourceRef: l.Ref, Rules: []api.Rule{}}
-		name := l.Ref
-		if in := byRef[strings.ToLower(l.Ref)]; in != nil {
-			name = in.ID
-		}
 		for i := range l.Rules {
 			r := &l.Rules[i]
-			c := counters.Rules[vfp.RuleKey{ACL: name, RuleID: r.ID}]
+			c := counters.Rules[vfp.RuleKey{ACL: l.Ref, RuleID: r.ID}]
 			v.Rules = append(v.Rules, api.Rule{ID: lastPart(r.ID), Direction: r.Direction.String(), Action: r.Action.String(), Protocol: protocolName(r.Protocol),
 				Source: prefixWords(r.Sources), Destination: prefixWords(r.Destinations), SourcePorts: portWords(r.SourcePorts),
 				DestinationPorts: portWords(r.DestinationPorts), Priority: r.Priority, Logging: r.Logging, Packets: c.Packets, Bytes: c.Bytes})
+		}
+		for d, action := range l.Default {
+			direction := vfp.Direction(d).String()
+			c := counters.Rules[vfp.RuleKey{ACL: l.Ref, RuleID: vfp.DefaultRule + direction}]
+			v.Defaults = append(v.Defaults, api.Default{Direction: direction, Action: action.String(), Packets: c.Packets, Bytes: c.Bytes})
 		}
 		out = append(out, v)
 	}
@@ -217,5 +225,9 @@ func (a *Agent) Flows() ([]api.Flow, error) {
 		}
 		out = append(out, v)
 	}
+	slices.SortFunc(out, func(x, y api.Flow) int {
+		return cmp.Or(strings.Compare(x.Endpoint, y.Endpoint), strings.Compare(x.Protocol, y.Protocol), strings.Compare(x.Source, y.Source), strings.Compare(x.Destination, y.Destination),
+			cmp.Compare(x.DestinationPort, y.DestinationPort), cmp.Compare(x.SourcePort, y.SourcePort), strings.Compare(x.Direction, y.Direction))
+	})
 	return out, nil
 }

@@ -26,6 +26,9 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 	if i < 0 {
 		return nil, api.Errorf(http.StatusNotFound, "endpoint %q has no port in force on this host", req.From)
 	}
+	if why := a.portMessages[req.From]; why != "" {
+		return nil, api.Errorf(http.StatusConflict, "endpoint %q is not in force: %s", req.From, why)
+	}
 	port := &a.policy.Ports[i]
 	frame, from, err := a.frame(port, req)
 	if err != nil {
@@ -39,7 +42,7 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 	t := &api.Trace{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Trace"}, Verdict: "allow", Steps: []api.TraceStep{}}
 	t.DatapathAgrees = said.Verdict == did.Verdict && said.Reason == did.Reason && bytes.Equal(said.Frame, did.Frame)
 	if !t.DatapathAgrees {
-		t.Disagreement = fmt.Sprintf("the kernel says %s %s", did.Verdict, did.Reason)
+		t.Disagreement = disagreement(said, did)
 	}
 	addSteps(t, a.cfg.Host.Name, said)
 	if said.Verdict == vfp.Encapsulate {
@@ -51,6 +54,13 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 		a.traceThere(t, from, req.To, said.Frame)
 	}
 	return t, nil
+}
+
+func disagreement(said, did vfp.Trace) string {
+	if said.Verdict == did.Verdict && said.Reason == did.Reason {
+		return fmt.Sprintf("both say %s, but the packets differ: model %x, datapath %x", said.Verdict, said.Frame, did.Frame)
+	}
+	return fmt.Sprintf("the model says %s (%s), the datapath %s (%s)", said.Verdict, said.Reason, did.Verdict, did.Reason)
 }
 
 // traceThere goes on at the destination's host.
@@ -73,7 +83,10 @@ func addSteps(t *api.Trace, host string, said vfp.Trace) {
 	for _, s := range said.Steps {
 		t.Steps = append(t.Steps, api.TraceStep{Host: host, Layer: s.Layer, Direction: s.Direction.String(), Group: s.Group, Rule: lastPart(s.Rule), Action: s.Action, Note: s.Note})
 	}
-	if said.Verdict == vfp.Drop || said.Verdict == vfp.Pass {
+	switch said.Verdict {
+	case vfp.Drop:
 		t.Verdict, t.Reason = "drop", said.Reason.String()
+	case vfp.Pass: // the destination's vSwitch leaves it to its host, where nobody waits for it
+		t.Verdict, t.Reason = "drop", said.Verdict.String()
 	}
 }

@@ -11,7 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
+
+// timeout of one request; the agent answers all of them at once, or as soon as a policy is in force.
+const timeout = time.Minute
 
 // Client talks to an agent's socket.
 type Client struct {
@@ -26,7 +30,7 @@ func NewClient(socket string) *Client {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 		DisableKeepAlives: true,
-	}}}
+	}, Timeout: timeout}}
 }
 
 // ErrUnreachable says that no agent answers on the socket.
@@ -51,6 +55,9 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
+		if ctx.Err() != nil {
+			return err
+		}
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer resp.Body.Close()
@@ -74,6 +81,11 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 // Get reads a document such as "/v1/status" into out.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.do(ctx, http.MethodGet, path, nil, out)
+}
+
+// Endpoint reads one endpoint into out.
+func (c *Client) Endpoint(ctx context.Context, name string, out *EndpointDocument) error {
+	return c.Get(ctx, "/v1/endpoints/"+url.PathEscape(name), out)
 }
 
 // Attach an endpoint.

@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,7 +48,7 @@ func routes(b Backend) *mux.Router {
 		if i < 0 {
 			return nil, Errorf(http.StatusNotFound, "no endpoint %q", name)
 		}
-		return all[i], nil
+		return document(&all[i]), nil
 	})
 	r.HandleFunc("/v1/endpoints", func(w http.ResponseWriter, q *http.Request) {
 		var req AttachRequest
@@ -52,7 +56,13 @@ func routes(b Backend) *mux.Router {
 			fail(w, err)
 			return
 		}
-		answer(w, http.StatusCreated)(b.Attach(q.Context(), req))
+		e, err := b.Attach(q.Context(), req)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		w.Header().Set("Location", "/v1/endpoints/"+url.PathEscape(e.Name))
+		answer(w, http.StatusCreated)(document(e), nil)
 	}).Methods(http.MethodPost)
 	r.HandleFunc("/v1/endpoints/{name}", func(w http.ResponseWriter, q *http.Request) {
 		if err := b.Detach(q.Context(), mux.Vars(q)["name"]); err != nil {
@@ -80,6 +90,13 @@ func routes(b Backend) *mux.Router {
 		}
 		answer(w, http.StatusOK)(b.Trace(req))
 	}).Methods(http.MethodPost)
+	get("/v1/trace", func(q *http.Request) (any, error) {
+		req, err := traceQuery(q.URL.Query())
+		if err != nil {
+			return nil, err
+		}
+		return b.Trace(req)
+	})
 	r.HandleFunc("/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(openAPI)
@@ -114,10 +131,54 @@ func list(kind string) func(items any, err error) (any, error) {
 func decode(w http.ResponseWriter, q *http.Request, into any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, q.Body, maxBody))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return Errorf(http.StatusBadRequest, "request body: %v", err)
+	err := d.Decode(into)
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("more than one JSON document")
+		}
 	}
-	return nil
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &large):
+		return Errorf(http.StatusRequestEntityTooLarge, "request body: more than %d bytes", large.Limit)
+	case errors.Is(err, io.EOF):
+		return Errorf(http.StatusBadRequest, "request body: empty, want a JSON object")
+	}
+	return Errorf(http.StatusBadRequest, "request body: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// traceQuery reads the query form of a TraceRequest.
+func traceQuery(v url.Values) (r TraceRequest, err error) {
+	port := func(text string) (n uint16) {
+		u, perr := strconv.ParseUint(text, 10, 16)
+		if perr != nil {
+			err = Errorf(http.StatusBadRequest, "%q is not a port", text)
+		}
+		return uint16(u)
+	}
+	for key := range v {
+		switch text := v.Get(key); key {
+		case "from":
+			r.From = text
+		case "to":
+			r.To = text
+		case "proto":
+			r.Proto = text
+		case "sport":
+			r.Sport = port(text)
+		case "dport":
+			r.Dport = port(text)
+		default:
+			err = Errorf(http.StatusBadRequest, "unknown query parameter %q, want from, to, proto, sport, dport", key)
+		}
+	}
+	return r, err
+}
+
+func document(e *Endpoint) *EndpointDocument {
+	return &EndpointDocument{Kinded{Version, "Endpoint"}, *e}
 }
 
 func answer(w http.ResponseWriter, status int) func(v any, err error) {

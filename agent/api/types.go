@@ -109,6 +109,16 @@ type ACL struct {
 	ID          string `json:"id"`
 	ResourceRef string `json:"resourceRef"`
 	Rules       []Rule `json:"rules"`
+	// Defaults per direction: what happens when no rule matches.
+	Defaults []Default `json:"defaults"`
+}
+
+// Default is an ACL's action for what no rule matches.
+type Default struct {
+	Direction string `json:"direction"`
+	Action    string `json:"action"`
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
 }
 
 // Rule of an ACL.
@@ -142,6 +152,12 @@ type Endpoint struct {
 	State     string   `json:"state"` // up | down | pending | error
 	Message   string   `json:"message,omitempty"`
 	Counters  Counters `json:"counters"`
+}
+
+// EndpointDocument is one endpoint as a document of its own.
+type EndpointDocument struct {
+	Kinded
+	Endpoint
 }
 
 // Counters as the endpoint sees them: tx is what it sent.

@@ -23,8 +23,10 @@ type Spec struct {
 
 // Errors that name whose fault it is.
 var (
-	ErrNoNamespace = errors.New("is not a network namespace")
-	ErrIfnameTaken = errors.New("is already in use in the namespace")
+	ErrNoNamespace  = errors.New("is not a network namespace")
+	ErrOwnNamespace = errors.New("is the host's own, an endpoint needs one of its own")
+	ErrIfnameTaken  = errors.New("is already in use in the namespace")
+	ErrDeviceTaken  = errors.New("exists already, though no endpoint has it; remove it with: ip link del")
 )
 
 // DeviceName is the name of the host side for an endpoint: short enough for the kernel, the same every time.

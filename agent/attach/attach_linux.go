@@ -32,6 +32,11 @@ func Attach(s Spec) (err error) {
 	attrs.Name, attrs.MTU = s.Device, s.MTU
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerMTU, veth.PeerHardwareAddr, veth.PeerNamespace = s.Ifname, uint32(s.MTU), s.MAC, netlink.NsFd(int(ns))
+	if there, err := Exists(s.Device); err != nil {
+		return err
+	} else if there {
+		return fmt.Errorf("device %s: %w", s.Device, ErrDeviceTaken)
+	}
 	if err := netlink.LinkAdd(veth); err != nil {
 		return fmt.Errorf("create veth %s: %w", s.Device, err)
 	}
@@ -73,7 +78,8 @@ func configure(inside *netlink.Handle, s Spec) error {
 	}
 	if s.Gateway.IsValid() {
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: s.Gateway.AsSlice()}
-		if err := inside.RouteAdd(route); err != nil {
+		// A namespace with a default route has it from its first interface, which keeps it.
+		if err := inside.RouteAdd(route); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("default route via %s: %w", s.Gateway, err)
 		}
 	}
@@ -122,19 +128,32 @@ func UnderlayMTU(device string, pa net.IP) (mtu int, hasPA bool, err error) {
 }
 
 func openNetns(path string) (netns.NsHandle, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) // a FIFO must not keep us waiting
 	if err != nil {
 		return -1, fmt.Errorf("namespace %s: %w: %w", path, ErrNoNamespace, err)
 	}
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != nsfsMagic {
-		_ = unix.Close(fd)
-		return -1, fmt.Errorf("namespace %s: %w", path, ErrNoNamespace)
+	if err := checkNetns(fd); err != nil {
+		return -1, errors.Join(fmt.Errorf("namespace %s: %w", path, err), unix.Close(fd))
+	}
+	return netns.NsHandle(fd), nil
+}
+
+// checkNetns wants a network namespace other than the agent's: there the endpoint's routes would be the host's.
+func checkNetns(fd int) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != nsfsMagic {
+		return ErrNoNamespace
 	}
 	const nsGetNstype = 0xb703 // NS_GET_NSTYPE, linux/nsfs.h
 	if kind, err := unix.IoctlRetInt(fd, nsGetNstype); err != nil || kind != unix.CLONE_NEWNET {
-		_ = unix.Close(fd)
-		return -1, fmt.Errorf("namespace %s: %w", path, ErrNoNamespace)
+		return ErrNoNamespace
 	}
-	return netns.NsHandle(fd), nil
+	var its, own unix.Stat_t
+	if err := errors.Join(unix.Fstat(fd, &its), unix.Stat("/proc/thread-self/ns/net", &own)); err != nil {
+		return err
+	}
+	if its.Dev == own.Dev && its.Ino == own.Ino {
+		return ErrOwnNamespace
+	}
+	return nil
 }

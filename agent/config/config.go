@@ -2,22 +2,16 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
+	"reflect"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/fairlead-net/fairlead/encap"
 )
 
 // DefaultPath of the file.
@@ -25,6 +19,9 @@ const DefaultPath = "/etc/fairlead/agent.yaml"
 
 // DefaultSocket of the API.
 const DefaultSocket = "/run/fairlead/fairlead.sock"
+
+// maxSocket is what sockaddr_un leaves for a path.
+const maxSocket = 107
 
 // Config as written. After Load every default is filled in, and every path is absolute.
 type Config struct {
@@ -103,16 +100,6 @@ type API struct {
 // Duration reads "2s".
 type Duration time.Duration
 
-// UnmarshalYAML implements yaml.Unmarshaler.
-func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
-	v, err := time.ParseDuration(n.Value)
-	if err != nil {
-		return fmt.Errorf("line %d: %q is not a duration such as 2s", n.Line, n.Value)
-	}
-	*d = Duration(v)
-	return nil
-}
-
 // PA is the host's provider address; Load has checked it.
 func (c *Config) PA() netip.Addr {
 	a, _ := netip.ParseAddr(c.Host.Underlay.ProviderAddress)
@@ -139,6 +126,9 @@ func Load(path string) (*Config, error) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
+	if len(c.API.Socket) > maxSocket {
+		return nil, fmt.Errorf("%s: api.socket: %s is longer than the %d bytes a socket's path may have", path, c.API.Socket, maxSocket)
+	}
 	return c, nil
 }
 
@@ -163,102 +153,34 @@ func parse(raw []byte) (*Config, error) {
 		BPFDir:        "/sys/fs/bpf/fairlead",
 	}
 	c.Controller.REST.PollInterval = Duration(2 * time.Second)
-	d := yaml.NewDecoder(bytes.NewReader(raw))
-	d.KnownFields(true)
-	if err := d.Decode(c); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, errors.New("the file is empty")
-		}
-		return nil, plain(err)
+	root, err := document(raw)
+	if err != nil {
+		return nil, err
+	}
+	if errs := strict(root, reflect.TypeFor[Config](), ""); errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	if err := root.Decode(c); err != nil {
+		return nil, err
 	}
 	return c, c.check()
 }
 
-var unknownField = regexp.MustCompile(`^(line \d+): field (\S+) not found in type config\.(\w+)$`)
-
-// plain turns the decoder's words into the operator's.
-func plain(err error) error {
-	var te *yaml.TypeError
-	if !errors.As(err, &te) {
-		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+// Socket reads only where a running agent listens: that must not depend on the rest of the file being right.
+func Socket(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("configuration: %w", err)
 	}
-	var all []error
-	for _, line := range te.Errors {
-		if m := unknownField.FindStringSubmatch(line); m != nil {
-			line = fmt.Sprintf("%s: unknown key %q in %s", m[1], m[2], section(m[3]))
-		}
-		all = append(all, errors.New(line))
+	var c struct {
+		API API `yaml:"api"`
 	}
-	return errors.Join(all...)
-}
-
-func section(typeName string) string {
-	return map[string]string{"Config": "the file's top level", "Host": "host", "Underlay": "host.underlay", "Controller": "controller",
-		"REST": "controller.rest", "TLS": "controller.rest.tls", "OVSDB": "controller.ovsdb", "HostAgent": "controller.hostAgent",
-		"File": "controller.file", "ACL": "acl", "API": "api"}[typeName]
-}
-
-// check returns every complaint.
-func (c *Config) check() error {
-	var errs []error
-	bad := func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	c.API.Socket = DefaultSocket
+	if err := yaml.Unmarshal(raw, &c); err != nil {
+		return "", fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	oneOf := func(key, value string, allowed ...string) {
-		for _, a := range allowed {
-			if value == a {
-				return
-			}
-		}
-		bad(key, "%q: want %s", value, strings.Join(allowed, " or "))
+	if filepath.IsAbs(c.API.Socket) {
+		return c.API.Socket, nil
 	}
-	if c.Host.Name == "" {
-		bad("host.name", "missing: the resourceId of this host's server on the controller")
-	}
-	if c.Host.Underlay.Interface == "" {
-		bad("host.underlay.interface", "missing: the device that carries encapsulated packets")
-	}
-	if a, err := netip.ParseAddr(c.Host.Underlay.ProviderAddress); c.Host.Underlay.ProviderAddress == "" {
-		bad("host.underlay.providerAddress", "missing: this host's address on the underlay")
-	} else if err != nil || a.IsUnspecified() || a.IsMulticast() {
-		bad("host.underlay.providerAddress", "%q is not a host's address", c.Host.Underlay.ProviderAddress)
-	}
-	oneOf("controller.type", c.Controller.Type, "rest", "ovsdb", "host-agent", "file")
-	if c.Controller.Type == "rest" {
-		c.checkREST(bad)
-	}
-	oneOf("encapsulation", c.Encapsulation, "auto", "vxlan", "nvgre")
-	oneOf("acl.default", c.ACL.Default, "block", "allow")
-	oneOf("acl.combine", c.ACL.Combine, "all", "nic")
-	for key, value := range map[string]string{"api.socket": c.API.Socket, "stateDir": c.StateDir, "bpfDir": c.BPFDir} {
-		if value == "" {
-			bad(key, "must not be empty")
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (c *Config) checkREST(bad func(key, format string, args ...any)) {
-	r := &c.Controller.REST
-	if u, err := url.Parse(r.URL); r.URL == "" {
-		bad("controller.rest.url", "missing")
-	} else if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		bad("controller.rest.url", "want https://HOST[:PORT]")
-	}
-	if r.PollInterval < Duration(10*time.Millisecond) {
-		bad("controller.rest.pollInterval", "%s is shorter than 10ms", time.Duration(r.PollInterval))
-	}
-	if (r.TLS.Cert == "") != (r.TLS.Key == "") {
-		bad("controller.rest.tls", "cert and key belong together, one is missing")
-	}
-	for name, a := range r.ProviderAddresses {
-		if _, err := netip.ParseAddr(a); err != nil {
-			bad("controller.rest.providerAddresses."+name, "%q is not an address", a)
-		}
-	}
-	for ref, id := range r.VirtualSubnetIDs {
-		if !encap.VSID(id).Valid() {
-			bad("controller.rest.virtualSubnetIds."+strconv.Quote(ref), "%d is not in %d..%d", id, encap.MinVSID, encap.MaxVSID)
-		}
-	}
+	return filepath.Abs(filepath.Join(filepath.Dir(path), c.API.Socket))
 }

@@ -39,6 +39,8 @@ type Record struct {
 	Created   time.Time      `json:"created"`
 }
 
+const tempSuffix = ".tmp"
+
 // Registry is a directory with one file per endpoint.
 type Registry struct{ dir string }
 
@@ -68,8 +70,10 @@ func Open(stateDir string) (*Registry, []Record, error) {
 	var records []Record
 	for _, e := range entries {
 		path := filepath.Join(r.dir, e.Name())
-		if !strings.HasSuffix(e.Name(), ".json") {
+		if strings.HasSuffix(e.Name(), tempSuffix) {
 			_ = os.Remove(path) // a write that a crash cut short
+		}
+		if !strings.HasSuffix(e.Name(), ".json") {
 			continue
 		}
 		raw, err := os.ReadFile(path)
@@ -109,7 +113,7 @@ func (r *Registry) Delete(name string) error {
 
 // WriteFile replaces a file as a whole: after a crash it holds the old or the new content.
 func WriteFile(path string, raw []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix)
 	if err != nil {
 		return err
 	}

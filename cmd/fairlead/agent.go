@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fairlead-net/fairlead/agent"
+	"github.com/fairlead-net/fairlead/agent/api"
 	"github.com/fairlead-net/fairlead/agent/config"
 	"github.com/fairlead-net/fairlead/controller-client/rest"
 )
@@ -116,10 +117,16 @@ func (c *cli) checkConfigCommand() *cobra.Command {
 }
 
 func (c *cli) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	return c.reads(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		Run:   func(*cobra.Command, []string) { fmt.Fprintln(c.stdout, "fairlead", version) },
-	}
+		RunE: func(*cobra.Command, []string) error {
+			doc := struct {
+				api.Kinded
+				Version string `json:"version"`
+			}{api.Kinded{APIVersion: api.Version, Kind: "Version"}, version}
+			return c.show(doc, func(row func(...any)) { row("fairlead " + version) })
+		},
+	})
 }

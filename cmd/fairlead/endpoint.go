@@ -10,8 +10,7 @@ import (
 )
 
 func (c *cli) endpointCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "endpoint", Short: "Attach, detach and list endpoints of this host"}
-	parent.AddCommand(c.attachCommand(), c.detachCommand(), c.reads(&cobra.Command{
+	return group("endpoint", "Attach, detach and list endpoints of this host", c.attachCommand(), c.detachCommand(), c.reads(&cobra.Command{
 		Use:   "list",
 		Short: "Attached endpoints",
 		Args:  cobra.NoArgs,
@@ -26,7 +25,6 @@ func (c *cli) endpointCommand() *cobra.Command {
 				})
 		},
 	}))
-	return parent
 }
 
 func (c *cli) attachCommand() *cobra.Command {
@@ -49,7 +47,11 @@ func (c *cli) attachCommand() *cobra.Command {
 			if r.Netns, err = absolute(r.Netns); err != nil {
 				return err
 			}
-			e, err := c.client().Attach(cmd.Context(), r)
+			agent, err := c.client()
+			if err != nil {
+				return err
+			}
+			e, err := agent.Attach(cmd.Context(), r)
 			if err != nil {
 				return err
 			}
@@ -73,7 +75,11 @@ func (c *cli) detachCommand() *cobra.Command {
 		Short: "Remove an endpoint; its namespace may be gone already",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.client().Detach(cmd.Context(), args[0]); err != nil {
+			agent, err := c.client()
+			if err != nil {
+				return err
+			}
+			if err := agent.Detach(cmd.Context(), args[0]); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.stderr, "%s detached\n", args[0])

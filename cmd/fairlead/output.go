@@ -16,6 +16,7 @@ func (c *cli) show(doc any, draw func(row func(cells ...any))) error {
 	case "json":
 		e := json.NewEncoder(c.stdout)
 		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
 		return e.Encode(doc)
 	case "yaml":
 		return c.showYAML(doc)

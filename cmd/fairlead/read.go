@@ -14,8 +14,7 @@ import (
 
 // listCommand is "NOUN list" of a collection.
 func listCommand[T any](c *cli, noun, short, path string, header []any, cells func(T) []any) *cobra.Command {
-	parent := &cobra.Command{Use: noun, Short: short}
-	parent.AddCommand(c.reads(&cobra.Command{
+	return group(noun, short, c.reads(&cobra.Command{
 		Use:   "list",
 		Short: short,
 		Args:  cobra.NoArgs,
@@ -23,12 +22,19 @@ func listCommand[T any](c *cli, noun, short, path string, header []any, cells fu
 			return showList(c, cmd, path, header, cells)
 		},
 	}))
-	return parent
+}
+
+func (c *cli) get(cmd *cobra.Command, path string, into any) error {
+	agent, err := c.client()
+	if err != nil {
+		return err
+	}
+	return agent.Get(cmd.Context(), path, into)
 }
 
 func showList[T any](c *cli, cmd *cobra.Command, path string, header []any, cells func(T) []any) error {
 	var l api.List[T]
-	if err := c.client().Get(cmd.Context(), path, &l); err != nil {
+	if err := c.get(cmd, path, &l); err != nil {
 		return err
 	}
 	return c.show(l, func(row func(...any)) {
@@ -51,18 +57,19 @@ func (c *cli) subnetCommand() *cobra.Command {
 
 func (c *cli) mappingCommand() *cobra.Command {
 	return listCommand(c, "mapping", "Where customer addresses live", "/v1/mappings", []any{"NETWORK", "SUBNET", "VSID", "CA", "MAC", "PA", "HOST", "LOCAL"},
-		func(m api.Mapping) []any { return []any{m.Network, m.Subnet, m.VSID, m.CA, m.MAC, m.PA, m.Host, m.Local} })
+		func(m api.Mapping) []any {
+			return []any{m.Network, m.Subnet, m.VSID, m.CA, m.MAC, m.PA, m.Host, m.Local}
+		})
 }
 
 func (c *cli) aclCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "acl", Short: "Access control lists"}
-	parent.AddCommand(c.reads(&cobra.Command{
+	return group("acl", "Access control lists", c.reads(&cobra.Command{
 		Use:   "list",
 		Short: "Access control lists with what their rules counted on this host",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var l api.List[api.ACL]
-			if err := c.client().Get(cmd.Context(), "/v1/acls", &l); err != nil {
+			if err := c.get(cmd, "/v1/acls", &l); err != nil {
 				return err
 			}
 			return c.show(l, func(row func(...any)) {
@@ -71,11 +78,15 @@ func (c *cli) aclCommand() *cobra.Command {
 					for _, r := range a.Rules {
 						row(a.ID, r.ID, r.Priority, r.Direction, r.Action, r.Protocol, r.Source+":"+r.SourcePorts, r.Destination+":"+r.DestinationPorts, r.Packets, r.Bytes)
 					}
+					for _, d := range a.Defaults {
+						if d.Action == "block" || d.Packets > 0 {
+							row(a.ID, "(no rule)", "", d.Direction, d.Action, "all", "*:*", "*:*", d.Packets, d.Bytes)
+						}
+					}
 				}
 			})
 		},
 	}))
-	return parent
 }
 
 func (c *cli) flowCommand() *cobra.Command {
@@ -97,9 +108,7 @@ func (c *cli) flowCommand() *cobra.Command {
 		},
 	})
 	list.Flags().StringVar(&endpoint, "endpoint", "", "only this endpoint's")
-	parent := &cobra.Command{Use: "flow", Short: "Connections at the ports of this host"}
-	parent.AddCommand(list)
-	return parent
+	return group("flow", "Connections at the ports of this host", list)
 }
 
 func (c *cli) statusCommand() *cobra.Command {
@@ -109,7 +118,7 @@ func (c *cli) statusCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var s api.Status
-			if err := c.client().Get(cmd.Context(), "/v1/status", &s); err != nil {
+			if err := c.get(cmd, "/v1/status", &s); err != nil {
 				return err
 			}
 			err := c.show(s, func(row func(...any)) { drawStatus(&s, row) })
@@ -121,6 +130,8 @@ func (c *cli) statusCommand() *cobra.Command {
 	})
 }
 
+const sameTitle = " " // of the row above
+
 func drawStatus(s *api.Status, row func(...any)) {
 	row("Host", s.Host+", fairlead "+s.Version)
 	last := "never"
@@ -129,18 +140,18 @@ func drawStatus(s *api.Status, row func(...any)) {
 	}
 	row("Controller", fmt.Sprintf("%s %s: %s, last synchronised %s", s.Controller.Type, s.Controller.URL, s.Controller.State, last))
 	if s.Controller.Message != "" {
-		row("", s.Controller.Message)
+		row(sameTitle, s.Controller.Message)
 	}
 	m := s.Model
 	row("Model", fmt.Sprintf("generation %d: %d networks, %d subnets, %d endpoints, %d mappings, %d rules", m.Generation, m.Networks, m.Subnets, m.Endpoints, m.Mappings, m.Rules))
-	row("", fmt.Sprintf("VSIDs from %s; provider addresses from %s", counts(m.VSIDSource), counts(m.PASource)))
+	row(sameTitle, fmt.Sprintf("VSIDs from %s; provider addresses from %s", counts(m.VSIDSource), counts(m.PASource)))
 	d := s.Datapath
 	row("Datapath", fmt.Sprintf("%s %s, generation %d: %d ports, %d flows", d.Type, d.Encapsulation, d.Generation, d.Ports, d.Flows))
 	if len(s.Problems) == 0 {
 		row("Problems", "none")
 	}
 	for i, p := range s.Problems {
-		title := ""
+		title := sameTitle
 		if i == 0 {
 			title = "Problems"
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -76,12 +77,14 @@ func (c *cli) judge(err error) (code int, hint string) {
 	case errors.As(err, &ee):
 		return ee.code, ""
 	case errors.Is(err, api.ErrUnreachable):
-		return exitUnreachable, fmt.Sprintf("Is the agent running? Start it with: fairlead agent --config %s (socket %s)", c.configOrDefault(), c.socketPath())
+		socket, _ := c.socketPath()
+		if errors.Is(err, fs.ErrPermission) {
+			return exitUnreachable, fmt.Sprintf("The socket %s is for root and its group: try again as root.", socket)
+		}
+		return exitUnreachable, fmt.Sprintf("Is the agent running? Nothing answers on %s. Start it with: fairlead agent --config %s", socket, c.configOrDefault())
 	case errors.As(err, &problem) && problem.Status == http.StatusNotFound:
 		return exitNotFound, ""
-	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"),
-		strings.HasPrefix(err.Error(), "unknown shorthand"), strings.HasPrefix(err.Error(), "required flag"), strings.HasPrefix(err.Error(), "invalid argument"),
-		strings.HasPrefix(err.Error(), "flag needs"), strings.HasPrefix(err.Error(), "accepts "), strings.HasPrefix(err.Error(), "requires "):
+	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "accepts "): // cobra's own words
 		return exitUsage, "See: fairlead --help"
 	}
 	return exitFailed, ""
@@ -94,6 +97,9 @@ func (c *cli) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v; see: %s --help", err, cmd.CommandPath())
+	})
 	f := root.PersistentFlags()
 	f.StringVar(&c.configPath, "config", "", "configuration file (default "+config.DefaultPath+")")
 	f.StringVar(&c.socket, "socket", os.Getenv("FAIRLEAD_SOCKET"), "the agent's socket (default: api.socket of the configuration; or $FAIRLEAD_SOCKET)")
@@ -124,18 +130,35 @@ func (c *cli) configOrDefault() string {
 	return config.DefaultPath
 }
 
-// socketPath needs no configuration file when --socket is given, and falls back to the default when there is none.
-func (c *cli) socketPath() string {
+// socketPath needs no configuration file when --socket is given. Without a file at the default place, or the right
+// to read it, the socket is at its default place, too.
+func (c *cli) socketPath() (string, error) {
 	if c.socket != "" {
-		return c.socket
+		return c.socket, nil
 	}
-	if cfg, err := config.Load(c.configOrDefault()); err == nil {
-		return cfg.API.Socket
+	path, err := config.Socket(c.configOrDefault())
+	if c.configPath == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+		return config.DefaultSocket, nil
 	}
-	return config.DefaultSocket
+	return path, err
 }
 
-func (c *cli) client() *api.Client { return api.NewClient(c.socketPath()) }
+func (c *cli) client() (*api.Client, error) {
+	path, err := c.socketPath()
+	return api.NewClient(path), err
+}
+
+// group is a command that only has others below it.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	parent := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage("unknown command %q for %q; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
+		}
+		return cmd.Help()
+	}}
+	parent.AddCommand(commands...)
+	return parent
+}
 
 // absolute makes a path independent of the agent's working directory.
 func absolute(path string) (string, error) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,17 @@ func (c *cli) traceCommand() *cobra.Command {
 			if r.From == "" || r.To == "" {
 				return usage("--from ENDPOINT and --to CA are required")
 			}
-			t, err := c.client().Trace(cmd.Context(), r)
+			if _, err := netip.ParseAddr(r.To); err != nil {
+				return usage("--to %q: want an address", r.To)
+			}
+			if !slices.Contains([]string{"tcp", "udp", "icmp"}, r.Proto) {
+				return usage("--proto %q: want tcp, udp or icmp", r.Proto)
+			}
+			agent, err := c.client()
+			if err != nil {
+				return err
+			}
+			t, err := agent.Trace(cmd.Context(), r)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-net/fairlead/agent/api"
+	"github.com/fairlead-net/fairlead/overlay"
+)
+
+// chooseNIC finds the NIC that a request names, or a free one of this host in the subnet it names.
+func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, error) {
+	if a.model == nil {
+		return nil, api.Errorf(http.StatusServiceUnavailable, "nothing received from the controller yet: %s", a.status.Message)
+	}
+	if req.NIC != "" {
+		if req.Network != "" || req.Subnet != "" || req.IP != "" {
+			return nil, api.Errorf(http.StatusBadRequest, "name either a NIC, or a network and a subnet")
+		}
+		nic := a.model.FindEndpoint(req.NIC)
+		if nic == nil {
+			return nil, api.Errorf(http.StatusNotFound, "NIC %q is not known to the controller", req.NIC)
+		}
+		return nic, a.checkNIC(nic)
+	}
+	if req.Network == "" || req.Subnet == "" {
+		return nil, api.Errorf(http.StatusBadRequest, "name a NIC, or a network and a subnet")
+	}
+	network := a.model.FindNetwork(req.Network)
+	if network == nil {
+		return nil, api.Errorf(http.StatusNotFound, "network %q is not known to the controller", req.Network)
+	}
+	subnet := network.FindSubnet(req.Subnet)
+	if subnet == nil {
+		return nil, api.Errorf(http.StatusNotFound, "network %q has no subnet %q", req.Network, req.Subnet)
+	}
+	var ip netip.Addr
+	if req.IP != "" {
+		var err error
+		if ip, err = netip.ParseAddr(req.IP); err != nil {
+			return nil, api.Errorf(http.StatusBadRequest, "ip: %q is not an address", req.IP)
+		}
+	}
+	for _, nic := range a.model.Endpoints {
+		fits := slices.ContainsFunc(nic.Addresses, func(ad overlay.Address) bool {
+			return ad.Subnet == subnet && (!ip.IsValid() || ad.CA == ip)
+		})
+		if fits && a.checkNIC(nic) == nil {
+			return nic, nil
+		}
+	}
+	what := "no free NIC"
+	if ip.IsValid() {
+		what += " with " + ip.String()
+	}
+	return nil, api.Errorf(http.StatusNotFound, "the controller has placed %s of subnet %s on this host, %s", what, subnet.Ref, a.cfg.Host.Name)
+}
+
+// checkNIC says why a NIC cannot be attached here.
+func (a *Agent) checkNIC(nic *overlay.Endpoint) error {
+	if err := a.placed(nic); err != nil {
+		return err
+	}
+	for _, r := range a.records {
+		if strings.EqualFold(r.NIC, nic.ID) {
+			return api.Errorf(http.StatusConflict, "NIC %q is attached already, as endpoint %q", nic.ID, r.Name)
+		}
+	}
+	return nil
+}
+
+// placed says why a NIC has no business here.
+func (a *Agent) placed(nic *overlay.Endpoint) error {
+	switch {
+	case nic.Host == nil:
+		return api.Errorf(http.StatusConflict, "NIC %q is placed on no server that the controller knows", nic.ID)
+	case nic.Host != a.model.FindHost(a.cfg.Host.Name):
+		return api.Errorf(http.StatusConflict, "NIC %q is placed on server %s, this is %s", nic.ID, nic.Host.ID, a.cfg.Host.Name)
+	case len(nic.Addresses) == 0:
+		return api.Errorf(http.StatusConflict, "NIC %q has no usable ipConfiguration", nic.ID)
+	}
+	return nil
+}

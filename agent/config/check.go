@@ -1,0 +1,98 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fairlead-net/fairlead/encap"
+)
+
+// maxInterface is how long a network device's name can be (IFNAMSIZ without its NUL).
+const maxInterface = 15
+
+// complaints gathers everything that is wrong with a configuration.
+type complaints []error
+
+func (e *complaints) add(key, format string, args ...any) {
+	*e = append(*e, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+}
+
+func (e *complaints) oneOf(key, value string, allowed ...string) {
+	switch {
+	case value == "":
+		e.add(key, "missing: want %s", strings.Join(allowed, " or "))
+	case !slices.Contains(allowed, value):
+		e.add(key, "%q: want %s", value, strings.Join(allowed, " or "))
+	}
+}
+
+func (e *complaints) hostAddress(key, value string) {
+	a, err := netip.ParseAddr(value)
+	if err != nil || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
+		e.add(key, "%q is not a host's address, want one such as 172.16.0.1", value)
+	}
+}
+
+// check returns every complaint.
+func (c *Config) check() error {
+	var e complaints
+	if c.Host.Name == "" {
+		e.add("host.name", "missing: the resourceId of this host's server on the controller")
+	}
+	switch u := c.Host.Underlay; {
+	case u.Interface == "":
+		e.add("host.underlay.interface", "missing: the device that carries encapsulated packets")
+	case len(u.Interface) > maxInterface || strings.ContainsAny(u.Interface, "/ \t\n"):
+		e.add("host.underlay.interface", "%q is not a device's name", u.Interface)
+	}
+	if pa := c.Host.Underlay.ProviderAddress; pa == "" {
+		e.add("host.underlay.providerAddress", "missing: this host's address on the underlay")
+	} else {
+		e.hostAddress("host.underlay.providerAddress", pa)
+	}
+	e.oneOf("controller.type", c.Controller.Type, "rest", "ovsdb", "host-agent", "file")
+	c.Controller.REST.check(&e, c.Controller.Type == "rest")
+	e.oneOf("encapsulation", c.Encapsulation, "auto", "vxlan", "nvgre")
+	e.oneOf("acl.default", c.ACL.Default, "block", "allow")
+	e.oneOf("acl.combine", c.ACL.Combine, "all", "nic")
+	for _, d := range []struct{ key, value string }{{"api.socket", c.API.Socket}, {"stateDir", c.StateDir}, {"bpfDir", c.BPFDir}} {
+		if d.value == "" {
+			e.add(d.key, "must not be empty: want a path")
+		}
+	}
+	return errors.Join(e...)
+}
+
+func (r *REST) check(e *complaints, inUse bool) {
+	if r.URL == "" {
+		if inUse {
+			e.add("controller.rest.url", "missing: want https://HOST[:PORT]")
+		}
+	} else if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		e.add("controller.rest.url", "want https://HOST[:PORT]") // without the value: it may hold a password
+	}
+	if r.PollInterval < Duration(10*time.Millisecond) {
+		e.add("controller.rest.pollInterval", "%s is too short, want 10ms or more", time.Duration(r.PollInterval))
+	}
+	if r.TLS.Cert == "" && r.TLS.Key != "" {
+		e.add("controller.rest.tls.cert", "missing: key is given, and the two belong together")
+	}
+	if r.TLS.Key == "" && r.TLS.Cert != "" {
+		e.add("controller.rest.tls.key", "missing: cert is given, and the two belong together")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.ProviderAddresses)) {
+		e.hostAddress("controller.rest.providerAddresses."+name, r.ProviderAddresses[name])
+	}
+	for _, ref := range slices.Sorted(maps.Keys(r.VirtualSubnetIDs)) {
+		if id := r.VirtualSubnetIDs[ref]; !encap.VSID(id).Valid() {
+			e.add("controller.rest.virtualSubnetIds."+strconv.Quote(ref), "%d: want %d to %d", id, encap.MinVSID, encap.MaxVSID)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	cc "github.com/fairlead-net/fairlead/controller-client"
+)
+
+// Run keeps the datapath in line until ctx ends. What is in the kernel stays in force after that.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sourceDone := make(chan error, 1)
+	go func() { sourceDone <- a.source.Run(ctx, a.deliver) }()
+	resync, sweep := time.NewTicker(resyncInterval), time.NewTicker(sweepInterval)
+	defer resync.Stop()
+	defer sweep.Stop()
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return <-sourceDone
+		case err := <-sourceDone:
+			if err == nil && ctx.Err() == nil {
+				err = errors.New("it ended by itself")
+			}
+			if err != nil {
+				return fmt.Errorf("controller source: %w", err)
+			}
+			return nil
+		case <-resync.C:
+			a.resync()
+		case <-retry.C:
+			a.resync()
+		case <-a.wake:
+			a.mu.Lock()
+			retry.Reset(a.retry)
+			a.mu.Unlock()
+		case <-sweep.C:
+			a.sweep()
+		}
+	}
+}
+
+func (a *Agent) resync() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.checkHost()
+	a.repair()
+	_ = a.apply() // reported as a problem, and tried again
+	a.report()
+}
+
+func (a *Agent) sweep() {
+	_, err := a.dp.Sweep()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fromSweep = nil
+	if err != nil {
+		a.fromSweep = []cc.Problem{{Code: "datapath-sweep", Severity: "error", Resource: a.cfg.Host.Name, Message: err.Error() + "; idle flows stay until the next sweep"}}
+	}
+	a.report()
+}
+
+// deliver takes an update from the source.
+func (a *Agent) deliver(u cc.Update) {
+	a.mu.Lock()
+	if u.Status.State != a.status.State || u.Status.Message != a.status.Message {
+		a.log.Info("controller", "state", string(u.Status.State), "message", u.Status.Message)
+	}
+	a.status, a.fromSource = u.Status, u.Problems
+	if u.Snapshot != nil {
+		a.rebuild(u.Snapshot)
+		_ = a.apply()
+	}
+	a.report()
+	clean := len(a.fromSource)+len(a.fromModel) == 0
+	a.mu.Unlock()
+	if u.Snapshot != nil {
+		if err := a.saved.write(a.cfg.StateDir, u.Snapshot, clean); err != nil {
+			a.log.Warn("last good snapshot not saved", "error", err)
+		}
+	}
+}

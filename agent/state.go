@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-net/fairlead/agent/api"
+	"github.com/fairlead-net/fairlead/agent/ports"
+	"github.com/fairlead-net/fairlead/vfp"
+)
+
+// whyNotInForce is empty for a port of the policy in force.
+func (a *Agent) whyNotInForce(name string) string {
+	if why := a.portMessages[name]; why != "" {
+		return why
+	}
+	if a.policy != nil && slices.ContainsFunc(a.policy.Ports, func(p vfp.Port) bool { return p.ID == name }) {
+		return ""
+	}
+	for _, p := range a.fromPolicy {
+		if strings.HasPrefix(p.Code, "port-") && strings.Contains(p.Message, fmt.Sprintf("endpoint %q", name)) {
+			return p.Message
+		}
+	}
+	return notYet
+}
+
+const notYet = "not in force yet"
+
+// Endpoints implements api.Backend.
+func (a *Agent) Endpoints() ([]api.Endpoint, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.endpoints()
+}
+
+func (a *Agent) endpoints() ([]api.Endpoint, error) {
+	counters, err := a.dp.Counters()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.Endpoint, 0, len(a.records))
+	for _, r := range a.records {
+		e := api.Endpoint{Name: r.Name, NIC: r.NIC, MAC: r.MAC, Netns: r.Netns, Ifname: r.Ifname, Device: r.Device, MTU: r.MTU,
+			Counters: apiCounters(counters.Ports[r.Name])}
+		for _, p := range r.Addresses {
+			e.Addresses = append(e.Addresses, p.Addr().String())
+		}
+		e.State, e.Message = a.state(r)
+		if a.model != nil {
+			if nic := a.model.FindEndpoint(r.NIC); nic != nil && len(nic.Addresses) > 0 {
+				e.Subnet, e.Network = nic.Addresses[0].Subnet.ID, nic.Addresses[0].Subnet.Network.ID
+			}
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(x, y api.Endpoint) int { return strings.Compare(x.Name, y.Name) })
+	return out, nil
+}
+
+func (a *Agent) state(r ports.Record) (state, message string) {
+	there, err := a.wiring.Exists(r.Device)
+	trouble := a.trouble[r.Name]
+	switch {
+	case err != nil:
+		return "error", err.Error()
+	case r.Phase == ports.Detaching:
+		return "error", "being detached, tried again: " + trouble
+	case !there && trouble != "":
+		return "down", fmt.Sprintf("device %s is gone: %s; detach the endpoint", r.Device, trouble)
+	case !there:
+		return "down", fmt.Sprintf("device %s is gone, with its namespace or by another hand", r.Device)
+	case a.model == nil:
+		return "pending", "nothing received from the controller yet; what the kernel holds is in force"
+	}
+	switch why := a.whyNotInForce(r.Name); why {
+	case "":
+		return "up", ""
+	case notYet:
+		return "pending", why
+	default:
+		return "error", why
+	}
+}
+
+func apiCounters(c vfp.PortCounters) api.Counters {
+	return api.Counters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, TxPackets: c.TxPackets, TxBytes: c.TxBytes, Drops: dropNames(c.Drops)}
+}
+
+func dropNames(drops map[vfp.DropReason]uint64) map[string]uint64 {
+	out := make(map[string]uint64, len(drops))
+	for r, n := range drops {
+		out[r.String()] = n
+	}
+	return out
+}
