@@ -56,17 +56,17 @@ func TestAppendRefuses(t *testing.T) {
 			}
 			before := append(make([]byte, 0, 4), 1, 2, 3)
 			got, err := Append(before, &o, tc.inner)
-			if err != tc.want || !errors.Is(err, ErrInvalid) {
+			if !errors.Is(err, tc.want) || !errors.Is(err, ErrInvalid) {
 				t.Errorf("Append: %v, want %v", err, tc.want)
 			}
 			if !bytes.Equal(got, before) || cap(got) != cap(before) {
 				t.Errorf("Append changed dst on an error: %x", got)
 			}
-			if tc.want == errPutTag {
+			if errors.Is(tc.want, errPutTag) {
 				return
 			}
 			room := make([]byte, 100)
-			if n, err := PutHeaders(room, &o, len(tc.inner)); n != 0 || err != tc.want {
+			if n, err := PutHeaders(room, &o, len(tc.inner)); n != 0 || !errors.Is(err, tc.want) {
 				t.Errorf("PutHeaders: %d, %v, want 0, %v", n, err, tc.want)
 			}
 			if !bytes.Equal(room, make([]byte, 100)) {
@@ -160,7 +160,7 @@ func TestAppendAndPutHeadersAgree(t *testing.T) {
 		if put, err := PutHeaders(b, &o, len(inner)); put != n || err != nil || !bytes.Equal(b, want) {
 			t.Fatalf("PutHeaders: %d, %v, %x; want %d, nil, %x", put, err, b, n, want)
 		}
-		if put, err := PutHeaders(b[:n-1:n-1], &o, len(inner)); put != 0 || err != errBufferLength {
+		if put, err := PutHeaders(b[:n-1:n-1], &o, len(inner)); put != 0 || !errors.Is(err, errBufferLength) {
 			t.Fatalf("PutHeaders to %d of %d bytes: %d, %v", n-1, n, put, err)
 		}
 	})

@@ -134,7 +134,7 @@ func TestDecodeRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			frame := tc.edit(mustAppend(t, outerOf(tc.t, tc.v6), innerOf(inner)))
 			o, rest, err := Decode(frame[:len(frame):len(frame)])
-			if err != tc.want {
+			if !errors.Is(err, tc.want) {
 				t.Fatalf("Decode(%x): %v, want %v", frame, err, tc.want)
 			}
 			if o != (Outer{}) || rest != nil {

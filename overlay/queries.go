@@ -80,9 +80,9 @@ func (m *Model) Mappings(host HostConfig) []Mapping {
 	for _, v := range m.VirtualNetworks {
 		for _, mb := range v.members {
 			mapping := Mapping{Endpoint: mb.ep, Address: mb.addr}
-			switch h := mb.ep.Host; {
-			case h == nil:
-			case h == local:
+			switch h := mb.ep.Host; h {
+			case nil:
+			case local:
 				mapping.PA, mapping.Local = pa, true
 			default:
 				mapping.PA = h.addressFor(pa)

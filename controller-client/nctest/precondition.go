@@ -18,7 +18,9 @@ func (c *Controller) precondition(n name, header http.Header) (have bool, err er
 		etag, _ = body["etag"].(string)
 	}
 	ifMatch, ifNoneMatch := header.Get("If-Match"), header.Get("If-None-Match")
-	if ifMatch != "" && !(have && matches(ifMatch, etag)) || ifNoneMatch != "" && have && matches(ifNoneMatch, etag) {
+	changed := ifMatch != "" && (!have || !matches(ifMatch, etag))
+	unwanted := ifNoneMatch != "" && have && matches(ifNoneMatch, etag)
+	if changed || unwanted {
 		return have, &apiError{http.StatusPreconditionFailed, "PreconditionFailed",
 			fmt.Sprintf("%s: its etag is %q", n.ref, etag)}
 	}

@@ -345,7 +345,7 @@ func resolveDevices(ports []vfp.Port) (map[string]device, []vfp.PortProblem, err
 	for i := range ports {
 		p := &ports[i]
 		dev, err := netlink.LinkByName(p.Device)
-		if _, missing := err.(netlink.LinkNotFoundError); missing {
+		if errors.As(err, &netlink.LinkNotFoundError{}) {
 			problems = append(problems, vfp.PortProblem{PortID: p.ID, Message: fmt.Sprintf("device %s does not exist", p.Device)})
 			continue
 		}
