@@ -167,6 +167,6 @@ func (r *report) summary() bool {
 		}
 		fmt.Fprintf(r.out, "%s: %s %s: %s\n", word, s.pkg, s.test, s.reason)
 	}
-	fmt.Fprintf(r.out, "%d tests passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skips))
+	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skips))
 	return well
 }

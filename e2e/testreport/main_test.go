@@ -28,10 +28,10 @@ func TestReport(t *testing.T) {
 		well            bool
 		contains, lacks []string
 	}{
-		{"a skip is told", events, false, nil, true, []string{"ok    p", "skipped: p TestSkipped: x_test.go:3: needs root", "1 tests passed, 0 failed, 1 skipped"}, nil},
+		{"a skip is told", events, false, nil, true, []string{"ok    p", "skipped: p TestSkipped: x_test.go:3: needs root", "1 passed, 0 failed, 1 skipped"}, nil},
 		{"a skip that is not allowed", events, true, []string{"no IPv6"}, false, []string{"SKIPPED, which is not allowed here: p TestSkipped"}, nil},
 		{"a skip that is allowed", events, true, []string{"needs root"}, true, []string{"skipped: p TestSkipped"}, []string{"not allowed"}},
-		{"a failure", events + failing, false, nil, false, []string{"want 1, got 2", "panic: oh", "FAIL  q", "1 tests passed, 1 failed"}, nil},
+		{"a failure", events + failing, false, nil, false, []string{"want 1, got 2", "panic: oh", "FAIL  q", "1 passed, 1 failed"}, nil},
 		{"a build failure", `{"Action":"build-output","ImportPath":"q","Output":"x.go:1: no\n"}` + "\n" + `{"Action":"build-fail","ImportPath":"q"}` + "\n", false, nil, false, []string{"x.go:1: no"}, nil},
 		{"words of go itself", "go: no such tool\n", false, nil, true, []string{"go: no such tool"}, nil},
 	} {
