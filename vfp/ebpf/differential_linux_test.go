@@ -238,6 +238,7 @@ type endpoint struct {
 	rdid string
 	vsid encap.VSID
 	ca   netip.Addr
+	also netip.Addr // a second CA of the same NIC, in the same subnet
 	mac  vfp.MAC
 	host int
 	port int // 1..4 when attached here
@@ -252,6 +253,7 @@ func drawFabric(rt *rapid.T) *fabric {
 				rdid: fmt.Sprintf("rd-%d", tenant),
 				vsid: encap.VSID(5000 + tenant*10 + subnet),
 				ca:   netip.AddrFrom4([4]byte{10, 0, byte(1 + subnet), byte(4 + i)}),
+				also: netip.AddrFrom4([4]byte{10, 0, byte(1 + subnet), byte(14 + i)}),
 				mac:  vfp.MAC{0, 0x1d, 0xd8, byte(tenant), 0, byte(i)},
 			})
 		}
@@ -297,7 +299,9 @@ func (g *fabric) policy(rt *rapid.T) *vfp.Policy {
 	for i := range g.endpoints {
 		e := &g.endpoints[i]
 		e.host, e.port = rapid.IntRange(1, 3).Draw(rt, "host"), 0
-		p.Mappings = append(p.Mappings, vfp.Mapping{RDID: e.rdid, CA: e.ca, VSID: e.vsid, MAC: e.mac, PA: hostPA(e.host)})
+		for _, ca := range []netip.Addr{e.ca, e.also} {
+			p.Mappings = append(p.Mappings, vfp.Mapping{RDID: e.rdid, CA: ca, VSID: e.vsid, MAC: e.mac, PA: hostPA(e.host)})
+		}
 		if e.host != 1 || ports == 4 || rapid.IntRange(0, 4).Draw(rt, "attached") == 0 {
 			continue
 		}
@@ -305,8 +309,9 @@ func (g *fabric) policy(rt *rapid.T) *vfp.Policy {
 		e.port = ports
 		addr := vfp.Address{CA: e.ca, VSID: e.vsid, RDID: e.rdid}
 		addr.ACLs = drawGuards(rt, p.ACLs)
+		also := vfp.Address{CA: e.also, VSID: e.vsid, RDID: e.rdid, ACLs: drawGuards(rt, p.ACLs)}
 		p.Ports = append(p.Ports, vfp.Port{ID: fmt.Sprintf("port%d", i), Device: fmt.Sprintf("p%d", ports), MAC: e.mac,
-			Addresses: []vfp.Address{addr}, AllowMACSpoofing: rapid.IntRange(0, 5).Draw(rt, "spoofing") == 0})
+			Addresses: []vfp.Address{addr, also}, AllowMACSpoofing: rapid.IntRange(0, 5).Draw(rt, "spoofing") == 0})
 	}
 	return p
 }
@@ -318,7 +323,9 @@ func (g *fabric) reguard(rt *rapid.T, old *vfp.Policy) *vfp.Policy {
 	p.Ports = slices.Clone(old.Ports)
 	for i := range p.Ports {
 		p.Ports[i].Addresses = slices.Clone(p.Ports[i].Addresses)
-		p.Ports[i].Addresses[0].ACLs = drawGuards(rt, p.ACLs)
+		for n := range p.Ports[i].Addresses {
+			p.Ports[i].Addresses[n].ACLs = drawGuards(rt, p.ACLs)
+		}
 	}
 	return &p
 }
@@ -387,6 +394,11 @@ func (g *fabric) packet(rt *rapid.T, p *vfp.Policy) (port string, frame []byte, 
 	} else {
 		to = g.pick(rt, "to", attached)
 		from = g.pick(rt, "from", func(e endpoint) bool { return e.rdid == to.rdid && e.host > 1 })
+	}
+	for _, e := range []*endpoint{&from, &to} {
+		if rapid.IntRange(0, 3).Draw(rt, "second address") == 0 {
+			e.ca = e.also
+		}
 	}
 	dst := to.mac
 	if to.vsid != from.vsid || rapid.IntRange(0, 5).Draw(rt, "route") == 0 {
