@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-net/fairlead/agent/api"
 	"github.com/fairlead-net/fairlead/agent/attach"
 	"github.com/fairlead-net/fairlead/agent/ports"
+	"github.com/fairlead-net/fairlead/vfp"
 )
 
 const (
@@ -58,10 +59,7 @@ func (a *Agent) Attach(_ context.Context, req api.AttachRequest) (*api.Endpoint,
 	}
 	a.log.Info("endpoint attached", "endpoint", rec.Name, "nic", rec.NIC, "netns", rec.Netns, "device", rec.Device)
 	a.report()
-	endpoints, err := a.endpoints()
-	if err != nil {
-		return nil, err
-	}
+	endpoints := a.endpoints(vfp.Counters{}) // nothing has passed yet
 	i := slices.IndexFunc(endpoints, func(e api.Endpoint) bool { return e.Name == rec.Name })
 	return &endpoints[i], nil
 }

@@ -31,10 +31,10 @@ func (a *Agent) Ready() error {
 
 // Status implements api.Backend.
 func (a *Agent) Status() (*api.Status, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	dp, err := a.dp.Status()
 	counters, cerr := a.dp.Counters()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	s := &api.Status{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Status"}, Host: a.cfg.Host.Name, Version: a.version,
 		Controller: a.status, Problems: a.problems(),
 		Datapath: api.DatapathStatus{Type: dp.Type, Generation: dp.Generation, Ports: dp.Ports, Flows: dp.Flows, Drops: dropNames(counters.Host)}}
@@ -141,15 +141,15 @@ func (a *Agent) Mappings() []api.Mapping {
 
 // ACLs implements api.Backend.
 func (a *Agent) ACLs() ([]api.ACL, error) {
+	counters, err := a.dp.Counters()
+	if err != nil {
+		return nil, err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := []api.ACL{}
 	if a.model == nil {
 		return out, nil
-	}
-	counters, err := a.dp.Counters()
-	if err != nil {
-		return nil, err
 	}
 	for _, l := range a.model.ACLs {
 		v := api.ACL{ID: l.ID, ResourceRef: l.Ref, Rules: []api.Rule{}}

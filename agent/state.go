@@ -30,16 +30,16 @@ const notYet = "not in force yet"
 
 // Endpoints implements api.Backend.
 func (a *Agent) Endpoints() ([]api.Endpoint, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.endpoints()
-}
-
-func (a *Agent) endpoints() ([]api.Endpoint, error) {
-	counters, err := a.dp.Counters()
+	counters, err := a.dp.Counters() // without the lock: reading maps takes its time, and attaching must not wait
 	if err != nil {
 		return nil, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.endpoints(counters), nil
+}
+
+func (a *Agent) endpoints(counters vfp.Counters) []api.Endpoint {
 	out := make([]api.Endpoint, 0, len(a.records))
 	for _, r := range a.records {
 		e := api.Endpoint{Name: r.Name, NIC: r.NIC, MAC: r.MAC, Netns: r.Netns, Ifname: r.Ifname, Device: r.Device, MTU: r.MTU,
@@ -56,7 +56,7 @@ func (a *Agent) endpoints() ([]api.Endpoint, error) {
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(x, y api.Endpoint) int { return strings.Compare(x.Name, y.Name) })
-	return out, nil
+	return out
 }
 
 func (a *Agent) state(r ports.Record) (state, message string) {

@@ -2,6 +2,7 @@ package ebpf
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -42,16 +43,23 @@ func (d *Datapath) clearCounters(kind byte, n uint32) error {
 	return nil
 }
 
-// Counters implements vfp.Datapath.
-func (d *Datapath) Counters() (vfp.Counters, error) {
+// names is a copy of what the numbers in the maps stand for: maps are read without the lock, for that may take
+// long and attaching must not wait.
+func (d *Datapath) names() (ports map[uint32]string, rules map[uint32]vfp.RuleKey) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return maps.Clone(d.portNames), maps.Clone(d.acls.names)
+}
+
+// Counters implements vfp.Datapath.
+func (d *Datapath) Counters() (vfp.Counters, error) {
+	ports, rules := d.names()
 	c := vfp.Counters{Ports: map[string]vfp.PortCounters{}, Rules: map[vfp.RuleKey]vfp.RuleCounters{}}
 	var err error
 	if c.Host, err = d.drops(0); err != nil {
 		return c, err
 	}
-	for index, id := range d.portNames {
+	for index, id := range ports {
 		var stats []vswitchPortStats
 		if err := d.objs.PortCounters.Lookup(index, &stats); err != nil {
 			return c, fmt.Errorf("map port_counters: %w", err)
@@ -68,7 +76,7 @@ func (d *Datapath) Counters() (vfp.Counters, error) {
 		}
 		c.Ports[id] = pc
 	}
-	for n, key := range d.acls.names {
+	for n, key := range rules {
 		var stats []vswitchStats
 		if err := d.objs.RuleCounters.Lookup(n, &stats); err != nil {
 			return c, fmt.Errorf("map rule_counters: %w", err)
@@ -151,14 +159,13 @@ func (d *Datapath) Sweep() (int, error) {
 
 // Flows implements vfp.Datapath.
 func (d *Datapath) Flows() ([]vfp.Flow, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	ports, rules := d.names()
 	now := monotonic()
 	var out []vfp.Flow
 	err := d.eachFlow(func(k *vswitchFlowKey, f *vswitchFlow) {
 		proto := uint8(k.VsidProto)
 		v := vfp.Flow{
-			PortID: d.portNames[f.Port], Direction: vfp.Direction(f.Direction), Protocol: proto,
+			PortID: ports[f.Port], Direction: vfp.Direction(f.Direction), Protocol: proto,
 			Source: addrOf(k.Local).String(), Destination: addrOf(k.Remote).String(),
 			SourcePort: swap16(k.Lport), DestinationPort: swap16(k.Rport),
 			State: vfp.FlowState(f.State).Name(proto), Packets: f.Packets, Bytes: f.Bytes,
@@ -172,12 +179,12 @@ func (d *Datapath) Flows() ([]vfp.Flow, error) {
 			v.State = "forbidden"
 		}
 		for _, n := range f.Rules {
-			if key, ok := d.acls.names[n]; ok && n != 0 {
+			if key, ok := rules[n]; ok && n != 0 {
 				v.Rules = append(v.Rules, key)
 			}
 		}
 		if f.PeerPort != 0 {
-			v.Transposition = "local port " + d.portNames[f.PeerPort]
+			v.Transposition = "local port " + ports[f.PeerPort]
 		} else {
 			v.Transposition = fmt.Sprintf("%s vsid %d", addrOf(f.PeerPa), f.PeerVsid)
 		}

@@ -38,6 +38,7 @@ type Datapath struct {
 	log          *slog.Logger
 	underlayName string
 	underlay     uint32 // its ifindex
+	onlink       onlink
 
 	mu     sync.Mutex
 	objs   vswitchObjects
@@ -372,8 +373,8 @@ func resolveDevices(ports []vfp.Port) (map[string]device, []vfp.PortProblem, err
 // Status implements vfp.Datapath.
 func (d *Datapath) Status() (vfp.Status, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	st := vfp.Status{Type: "ebpf", Generation: uint64(d.generation), Ports: len(d.slot[d.active].ports)}
+	d.mu.Unlock() // the flow table may be large, and attaching must not wait for it
 	flows, err := d.countFlows()
 	st.Flows = flows
 	return st, err

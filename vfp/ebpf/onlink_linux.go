@@ -3,15 +3,34 @@ package ebpf
 import (
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// onlinkBits is the length of the prefix in which every PA is a neighbour on the underlay device, so that
+// onlink remembers an answer for a while: reading a large routing table takes its time.
+type onlink struct {
+	pa      netip.Addr
+	ifindex uint32
+	at      time.Time
+	bits    int
+}
+
+const onlinkAge = 10 * time.Second
+
+func (d *Datapath) onlinkBits(pa netip.Addr) int {
+	o := &d.onlink
+	if o.pa != pa || o.ifindex != d.underlay || time.Since(o.at) > onlinkAge {
+		*o = onlink{pa, d.underlay, time.Now(), d.findOnlink(pa)}
+	}
+	return o.bits
+}
+
+// findOnlink is the length of the prefix in which every PA is a neighbour on the underlay device, so that
 // sending needs no route lookup. It is the prefix of the device's own address pa, unless routing could say
 // otherwise for a part of it: then 32, and the kernel looks every packet's route up.
-func (d *Datapath) onlinkBits(pa netip.Addr) int {
+func (d *Datapath) findOnlink(pa netip.Addr) int {
 	const lookAlways = 32
 	link, err := netlink.LinkByIndex(int(d.underlay))
 	if err != nil {
