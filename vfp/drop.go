@@ -16,7 +16,7 @@ const (
 	DropVLAN                 DropReason = 6  // a tagged frame from a port or out of a tunnel
 	DropUnsupportedEthertype DropReason = 7  // neither ARP nor a supported IP version
 	DropMulticast            DropReason = 8  // multicast or broadcast destination
-	DropFragment             DropReason = 9  // a fragment whose first part was not seen
+	DropFragment             DropReason = 9  // a later fragment whose datagram's first was not seen before it
 	DropACLOutbound          DropReason = 10 // an ACL of the sending port blocks it
 	DropACLInbound           DropReason = 11 // an ACL of the receiving port blocks it
 	DropNoMapping            DropReason = 12 // nobody in the routing domain has the address

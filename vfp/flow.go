@@ -48,6 +48,9 @@ func IdleTimeout(proto uint8, s FlowState) time.Duration {
 	return 60 * time.Second
 }
 
+// FragmentTimeout is how long later fragments of a datagram may follow its first.
+const FragmentTimeout = 30 * time.Second
+
 // Name of the state for people.
 func (s FlowState) Name(proto uint8) string {
 	if proto == ProtocolTCP {

@@ -50,7 +50,19 @@ func (w *World) reach() (checks []Check) {
 	} {
 		checks = append(checks, w.pings(way.name, way.from, way.to, 3))
 	}
-	return checks
+	return append(checks, w.fragments())
+}
+
+// fragments sends a datagram that no MTU here carries whole.
+func (w *World) fragments() Check {
+	const size = 4000
+	long := strings.Repeat("long ", size/5)
+	answer, err := traffic.AskUDP(w.at["web1"], socket(caDB, portAny), long, time.Second)
+	seen := saying(answer, err)
+	if _, whole := w.at["db1"].echo.Heard(long); !whole {
+		seen += ", not whole"
+	}
+	return reads(fmt.Sprintf("a datagram of %d bytes, in fragments: web1 → db1", size), "contoso/db1", seen)
 }
 
 // pings is a check that all of three pings, or none, are answered.

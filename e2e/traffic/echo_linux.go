@@ -107,7 +107,7 @@ func (e *Echo) serveTCP(l net.Listener) {
 }
 
 func (e *Echo) serveUDP(conn *net.UDPConn) {
-	buf, oob := make([]byte, 2048), make([]byte, 128)
+	buf, oob := make([]byte, 65536), make([]byte, 128)
 	for {
 		n, m, _, from, err := conn.ReadMsgUDPAddrPort(buf, oob)
 		if err != nil {

@@ -49,6 +49,7 @@ func compare(rt *rapid.T, d *Datapath) {
 				p = g.reguard(rt, p)
 			} else {
 				p, moved = g.policy(rt), true
+				datagrams++
 			}
 			apply(rt, d, p)
 			pl.SetPolicy(p)
@@ -160,6 +161,7 @@ func reset(rt *rapid.T, d *Datapath) {
 	apply(rt, d, &vfp.Policy{Encapsulation: encap.VXLAN, ProviderAddress: hostPA(1)})
 	apply(rt, d, &vfp.Policy{Encapsulation: encap.NVGRE, ProviderAddress: hostPA(1)})
 	apply(rt, d, &vfp.Policy{Encapsulation: encap.VXLAN, ProviderAddress: hostPA(1)})
+	datagrams++
 	var keys []vswitchFlowKey
 	if err := d.eachFlow(func(k *vswitchFlowKey, _ *vswitchFlow) { keys = append(keys, *k) }); err != nil {
 		rt.Fatal(err)
@@ -459,6 +461,10 @@ func mutate(rt *rapid.T, b []byte) []byte {
 	return b
 }
 
+// datagrams makes the ids of fragments new with each placement of ports: a port that comes back has another number
+// in the kernel, and with it lost its fragments.
+var datagrams uint16
+
 func ipFrame(rt *rapid.T, srcMAC, dstMAC vfp.MAC, src, dst netip.Addr) []byte {
 	proto := rapid.SampledFrom([]uint8{6, 6, 17, 1, 132}).Draw(rt, "protocol")
 	ports := rapid.SampledFrom([]uint16{22, 80, 80, 443, 443, 1000, 1000, 67})
@@ -483,8 +489,9 @@ func ipFrame(rt *rapid.T, srcMAC, dstMAC vfp.MAC, src, dst netip.Addr) []byte {
 	ip[0] = 0x40 | uint8(len(ip)/4)
 	ip[1] = rapid.SampledFrom([]uint8{0, 1, 2, 3, 0xb8}).Draw(rt, "tos")
 	binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)+len(l4)))
-	if rapid.IntRange(0, 30).Draw(rt, "fragment") == 30 {
-		binary.BigEndian.PutUint16(ip[6:], 0x2000)
+	if rapid.IntRange(0, 7).Draw(rt, "fragment") == 7 {
+		binary.BigEndian.PutUint16(ip[4:], datagrams<<2|rapid.Uint16Range(0, 1).Draw(rt, "id"))
+		binary.BigEndian.PutUint16(ip[6:], rapid.SampledFrom([]uint16{0x2000, 0x2000, 0x2003, 3, 3, 1}).Draw(rt, "offset"))
 	}
 	ip[8], ip[9] = rapid.SampledFrom([]uint8{64, 64, 64, 2, 1, 0}).Draw(rt, "ttl"), proto
 	copy(ip[12:], src.AsSlice())

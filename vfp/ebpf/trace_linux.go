@@ -37,7 +37,7 @@ func (d *Datapath) mapsByName() map[string]*ebpf.Map {
 	o := &d.objs.vswitchMaps
 	return map[string]*ebpf.Map{
 		"control": o.Control, "devices": o.Devices, "ports": o.Ports, "subnets": o.Subnets, "mappings": o.Mappings,
-		"addresses": o.Addresses, "acls": o.Acls, "rules": o.Rules, "flows": o.Flows, "port_counters": o.PortCounters,
+		"addresses": o.Addresses, "fragments": o.Fragments, "acls": o.Acls, "rules": o.Rules, "flows": o.Flows, "port_counters": o.PortCounters,
 		"drop_counters": o.DropCounters, "rule_counters": o.RuleCounters, "idents": o.Idents,
 		"decisions": o.Decisions, "trace_flows": o.TraceFlows,
 	}

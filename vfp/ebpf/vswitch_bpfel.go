@@ -86,6 +86,25 @@ type vswitchFlowKey struct {
 	Rport     uint16
 }
 
+type vswitchFragment struct {
+	_        structs.HostLayout
+	At       uint64
+	Sport    uint16
+	Dport    uint16
+	IcmpType uint8
+	Pad      [3]uint8
+}
+
+type vswitchFragmentKey struct {
+	_     structs.HostLayout
+	Scope uint32
+	Src   uint32
+	Dst   uint32
+	Id    uint16
+	Proto uint8
+	Pad   uint8
+}
+
 type vswitchIdentKey struct {
 	_    structs.HostLayout
 	Hash [16]uint8
@@ -170,6 +189,7 @@ const (
 	vswitchMapDevices      = "devices"
 	vswitchMapDropCounters = "drop_counters"
 	vswitchMapFlows        = "flows"
+	vswitchMapFragments    = "fragments"
 	vswitchMapIdents       = "idents"
 	vswitchMapMappings     = "mappings"
 	vswitchMapPortCounters = "port_counters"
@@ -240,6 +260,7 @@ type vswitchMapSpecs struct {
 	Devices      *ebpf.MapSpec `ebpf:"devices"`
 	DropCounters *ebpf.MapSpec `ebpf:"drop_counters"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	Idents       *ebpf.MapSpec `ebpf:"idents"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
 	PortCounters *ebpf.MapSpec `ebpf:"port_counters"`
@@ -284,6 +305,7 @@ type vswitchMaps struct {
 	Devices      *ebpf.Map `ebpf:"devices"`
 	DropCounters *ebpf.Map `ebpf:"drop_counters"`
 	Flows        *ebpf.Map `ebpf:"flows"`
+	Fragments    *ebpf.Map `ebpf:"fragments"`
 	Idents       *ebpf.Map `ebpf:"idents"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
 	PortCounters *ebpf.Map `ebpf:"port_counters"`
@@ -303,6 +325,7 @@ func (m *vswitchMaps) Close() error {
 		m.Devices,
 		m.DropCounters,
 		m.Flows,
+		m.Fragments,
 		m.Idents,
 		m.Mappings,
 		m.PortCounters,

@@ -35,7 +35,17 @@ type packet struct {
 	tcpFlags     uint8
 	tos, ttl     uint8
 	icmpType     uint8
+	fragment     fragmentKind
+	id           uint16 // of the datagram
 }
+
+type fragmentKind uint8
+
+const (
+	whole fragmentKind = iota
+	firstFragment
+	laterFragment
+)
 
 func macAt(b []byte) vfp.MAC { return vfp.MAC(b[:6]) }
 
@@ -58,10 +68,17 @@ func parseIPv4(b []byte) (p packet, reason vfp.DropReason) {
 	}
 	p.src, p.dst = addr4(b[12:]), addr4(b[16:])
 	p.proto, p.tos, p.ttl = b[9], b[1], b[8]
-	if binary.BigEndian.Uint16(b[6:])&0x3fff != 0 {
-		return p, vfp.DropFragment
-	}
 	l4 := b[header:total]
+	if word := binary.BigEndian.Uint16(b[6:]); word&0x3fff != 0 {
+		p.id, p.fragment = binary.BigEndian.Uint16(b[4:]), firstFragment
+		if offset := int(word&0x1fff) * 8; offset > 0 {
+			p.fragment = laterFragment
+			if p.proto == vfp.ProtocolTCP && offset < 20 { // it could change the header: RFC 1858
+				return p, vfp.DropMalformed
+			}
+			return p, vfp.DropNone
+		}
+	}
 	switch p.proto {
 	case vfp.ProtocolTCP:
 		if len(l4) < 20 {
@@ -76,7 +93,7 @@ func parseIPv4(b []byte) (p packet, reason vfp.DropReason) {
 		if len(l4) < 8 {
 			return p, vfp.DropMalformed
 		}
-		if n := int(binary.BigEndian.Uint16(l4[4:])); n < 8 || n > len(l4) {
+		if n := int(binary.BigEndian.Uint16(l4[4:])); n < 8 || n > len(l4) && p.fragment == whole {
 			return p, vfp.DropMalformed
 		}
 		p.sport, p.dport = binary.BigEndian.Uint16(l4), binary.BigEndian.Uint16(l4[2:])

@@ -21,15 +21,16 @@ const (
 
 // Pipeline executes one host's policy. It is not safe for concurrent use.
 type Pipeline struct {
-	policy   *vfp.Policy
-	ports    map[string]*vfp.Port
-	owners   map[home]*vfp.Port
-	mappings map[home]*vfp.Mapping
-	subnets  map[encap.VSID]*vfp.Subnet
-	acls     map[string]*vfp.ACL
-	flows    map[flowKey]*flow
-	counters vfp.Counters
-	tracing  bool
+	policy    *vfp.Policy
+	ports     map[string]*vfp.Port
+	owners    map[home]*vfp.Port
+	mappings  map[home]*vfp.Mapping
+	subnets   map[encap.VSID]*vfp.Subnet
+	acls      map[string]*vfp.ACL
+	flows     map[flowKey]*flow
+	fragments map[fragmentKey]fragments
+	counters  vfp.Counters
+	tracing   bool
 }
 
 // home is a CA in a routing domain.
@@ -40,7 +41,7 @@ type home struct {
 
 // New returns a pipeline without flows.
 func New(p *vfp.Policy) *Pipeline {
-	pl := &Pipeline{flows: map[flowKey]*flow{}, counters: vfp.Counters{
+	pl := &Pipeline{flows: map[flowKey]*flow{}, fragments: map[fragmentKey]fragments{}, counters: vfp.Counters{
 		Ports: map[string]vfp.PortCounters{}, Rules: map[vfp.RuleKey]vfp.RuleCounters{}, Host: map[vfp.DropReason]uint64{}}}
 	pl.SetPolicy(p)
 	return pl
@@ -163,6 +164,9 @@ func (pl *Pipeline) PortOut(portID string, frame []byte, now time.Duration) vfp.
 	if dstMAC[0]&1 != 0 || p.dst.As4()[0] >= 224 {
 		return pl.drop(t, port, vfp.DropMulticast)
 	}
+	if reason := pl.fragmentPorts(&p, "port "+portID, now); reason != 0 {
+		return pl.drop(t, port, reason)
+	}
 	if p.proto == vfp.ProtocolUDP && p.sport == portDHCPServer {
 		return pl.drop(t, port, vfp.DropDHCPGuard)
 	}
@@ -173,7 +177,7 @@ func (pl *Pipeline) PortOut(portID string, frame []byte, now time.Duration) vfp.
 	f, reason := pl.flowOf(h, t)
 	if f == nil {
 		if reason == vfp.DropNoMapping {
-			if s := pl.subnets[at.VSID]; routed && s != nil && p.proto == vfp.ProtocolICMP && p.icmpType == icmpEcho && p.dst == s.Gateway {
+			if s := pl.subnets[at.VSID]; routed && s != nil && p.proto == vfp.ProtocolICMP && p.icmpType == icmpEcho && p.fragment == whole && p.dst == s.Gateway {
 				return pl.routerReply(t, port, out, &p)
 			}
 			step(t, vfp.Step{Layer: LayerRouter, Rule: p.dst.String(), Action: "drop", Note: "nobody in the routing domain has this address"})

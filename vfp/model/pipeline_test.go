@@ -210,8 +210,9 @@ func TestPortSecurity(t *testing.T) {
 		{"DHCP server", change(func(s *frameSpec) { s.proto, s.sport, s.dport = 17, 67, 68 }), vfp.DropDHCPGuard},
 		{"VLAN tag", raw(func(b []byte) { b[12], b[13] = 0x81, 0 }), vfp.DropVLAN},
 		{"IPv6", raw(func(b []byte) { b[12], b[13] = 0x86, 0xdd }), vfp.DropUnsupportedEthertype},
-		{"fragment", raw(func(b []byte) { b[14+6] = 0x20 }), vfp.DropFragment},
-		{"later fragment", raw(func(b []byte) { b[14+7] = 3 }), vfp.DropFragment},
+		{"later fragment of a datagram that never began", raw(func(b []byte) { b[14+7] = 3 }), vfp.DropFragment},
+		{"fragment that reaches into the TCP header", raw(func(b []byte) { b[14+7] = 1 }), vfp.DropMalformed},
+		{"first fragment without a whole TCP header", raw(func(b []byte) { b[14+3], b[14+6] = 36, 0x20 }), vfp.DropMalformed},
 		{"length beyond the frame", raw(func(b []byte) { b[14+2] = 1 }), vfp.DropMalformed},
 		{"header beyond the packet", raw(func(b []byte) { b[14] = 0x4f }), vfp.DropMalformed},
 		{"TCP offset", raw(func(b []byte) { b[14+32] = 0xf0 }), vfp.DropMalformed},
@@ -279,6 +280,33 @@ func TestPolicyChangeReachesLiveFlows(t *testing.T) {
 		t.Errorf("sent to %s, the peer is at %s", o.Dst, pa(3))
 	}
 	want(t, "from where it was", pl.UnderlayIn(arriving(t, 2, vsid("a", 1), in), 0), vfp.Drop, vfp.DropPASpoof)
+}
+
+func TestFragmentsShareAVerdict(t *testing.T) {
+	datagram := func(id byte, dport uint16) (first, later []byte) {
+		s := frameSpec{srcMAC: mac(0, 1, 4), dstMAC: mac(0, 1, 6), src: ca(1, 4), dst: ca(1, 6), proto: vfp.ProtocolUDP, sport: 5000, dport: dport}
+		first, later = s.bytes(), s.bytes()
+		first[14+5], later[14+5] = id, id
+		first[14+6] = 0x20            // more fragments
+		first[14+24] = 4              // the datagram is longer than its first fragment
+		later[14+7] = 5               // at byte 40
+		copy(later[34:], "no ports!") // what stands where the ports would be
+		return first, later
+	}
+	pl := New(guard(world(), "a14", allow(vfp.Outbound, vfp.ProtocolUDP, 53)))
+	first, later := datagram(1, 53)
+	want(t, "later fragment before the first", pl.PortOut("a14", later, 0), vfp.Drop, vfp.DropFragment)
+	a, b := pl.PortOut("a14", first, 0), pl.PortOut("a14", later, time.Second)
+	want(t, "first fragment", a, vfp.Encapsulate, 0)
+	want(t, "later fragment", b, vfp.Encapsulate, 0)
+	x, _, _ := encap.Decode(a.Frame)
+	if y, _, _ := encap.Decode(b.Frame); x.SourcePort != y.SourcePort {
+		t.Errorf("fragments of a datagram take different ways: source ports %d and %d", x.SourcePort, y.SourcePort)
+	}
+	want(t, "much later", pl.PortOut("a14", later, 32*time.Second), vfp.Drop, vfp.DropFragment)
+	first, later = datagram(2, 54)
+	want(t, "blocked", pl.PortOut("a14", first, 0), vfp.Drop, vfp.DropACLOutbound)
+	want(t, "and its later fragment", pl.PortOut("a14", later, 0), vfp.Drop, vfp.DropACLOutbound)
 }
 
 func TestUnderlay(t *testing.T) {

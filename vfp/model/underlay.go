@@ -100,6 +100,9 @@ func (pl *Pipeline) UnderlayIn(frame []byte, now time.Duration) vfp.Trace {
 	if congested && p.tos&3 == 0 {
 		return pl.drop(t, nil, vfp.DropECN)
 	}
+	if reason := pl.fragmentPorts(&p, fmt.Sprint("vsid ", o.vsid), now); reason != 0 {
+		return pl.drop(t, nil, reason)
+	}
 	m, ok := pl.mapping(subnet.RDID, p.dst)
 	to := pl.owners[home{subnet.RDID, p.dst}]
 	if !ok || m.VSID != o.vsid || to == nil {

@@ -29,6 +29,40 @@ struct hop {
 	__u32 bytes;
 };
 
+/* fragment_ports gives a later fragment the ports of its datagram's first, which must have come before; so all
+ * get one verdict. */
+static __noinline int fragment_ports(struct hop *h, __u32 scope)
+{
+	struct fragment_key key = {};
+	struct fragment *f, first = {};
+	struct packet *p;
+
+	if (!h)
+		return DROP_INTERNAL;
+	p = &h->p;
+	key.scope = scope;
+	key.src = p->src;
+	key.dst = p->dst;
+	key.id = p->id;
+	key.proto = p->proto;
+	if (p->fragment == FRAGMENT_FIRST) {
+		first.at = h->now;
+		first.sport = p->sport;
+		first.dport = p->dport;
+		first.icmp_type = p->icmp_type;
+		if (mode != MODE_TRACE)
+			bpf_map_update_elem(&fragments, &key, &first, BPF_ANY);
+		return DROP_NONE;
+	}
+	f = bpf_map_lookup_elem(&fragments, &key);
+	if (!f || h->now - f->at > 30 * SECOND) /* vfp.FragmentTimeout */
+		return DROP_FRAGMENT;
+	p->sport = f->sport;
+	p->dport = f->dport;
+	p->icmp_type = f->icmp_type;
+	return DROP_NONE;
+}
+
 /* Keep vfp.IdleTimeout in step. */
 static __always_inline __u64 idle_limit(const struct flow *f, __u8 proto)
 {

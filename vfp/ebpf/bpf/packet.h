@@ -16,6 +16,10 @@
 
 #define ETH_HLEN_ 14
 #define IP_FRAGMENT_MASK bpf_htons(0x3fff)
+#define IP_OFFSET_MASK 0x1fff
+
+#define FRAGMENT_FIRST 1
+#define FRAGMENT_LATER 2
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -46,6 +50,8 @@ struct packet {
 	__u8 tos;
 	__u8 ttl;
 	__u8 icmp_type;
+	__u8 fragment; /* FRAGMENT_*, 0 for a whole packet */
+	__u16 id;      /* of the datagram, network byte order */
 };
 
 static __always_inline void *data_of(struct __sk_buff *skb)
@@ -95,9 +101,15 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct pa
 	p->proto = ip->protocol;
 	p->tos = ip->tos;
 	p->ttl = ip->ttl;
-	if (ip->frag_off & IP_FRAGMENT_MASK)
-		return DROP_FRAGMENT;
 	payload = total - header;
+	if (ip->frag_off & IP_FRAGMENT_MASK) {
+		__u32 offset = bpf_ntohs(ip->frag_off) & IP_OFFSET_MASK;
+
+		p->id = ip->id;
+		p->fragment = offset ? FRAGMENT_LATER : FRAGMENT_FIRST;
+		if (offset) /* one that reaches into a TCP header could change it: RFC 1858 */
+			return p->proto == IPPROTO_TCP && offset * 8 < sizeof(struct tcphdr) ? DROP_MALFORMED : DROP_NONE;
+	}
 	l4 = data + l3 + (header & 0x3c);
 	switch (p->proto) {
 	case IPPROTO_TCP: {
@@ -117,7 +129,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct pa
 
 		if (payload < sizeof(*uh) || (void *)(uh + 1) > end)
 			return DROP_MALFORMED;
-		if (bpf_ntohs(uh->len) < sizeof(*uh) || bpf_ntohs(uh->len) > payload)
+		if (bpf_ntohs(uh->len) < sizeof(*uh) || (!p->fragment && bpf_ntohs(uh->len) > payload))
 			return DROP_MALFORMED;
 		p->sport = uh->source;
 		p->dport = uh->dest;

@@ -143,6 +143,24 @@ struct flow {
 	__u8 pad[3];
 };
 
+/* Later fragments have no ports: the first one's are remembered for them. */
+struct fragment_key {
+	__u32 scope; /* VSID, or for what a port sends its index with the upper bit set */
+	__u32 src;
+	__u32 dst;
+	__u16 id;
+	__u8 proto;
+	__u8 pad;
+};
+
+struct fragment {
+	__u64 at; /* ns, CLOCK_MONOTONIC */
+	__u16 sport;
+	__u16 dport;
+	__u8 icmp_type;
+	__u8 pad[3];
+};
+
 struct stats {
 	__u64 packets;
 	__u64 bytes;

@@ -91,7 +91,7 @@ static __always_inline int is_router_echo(struct hop *h)
 	struct subnet_key sk = {.slot = h->slot, .vsid = h->vsid};
 	struct subnet *s;
 
-	if (h->p.proto != IPPROTO_ICMP || h->p.icmp_type != ICMP_ECHO)
+	if (h->p.proto != IPPROTO_ICMP || h->p.icmp_type != ICMP_ECHO || h->p.fragment)
 		return 0;
 	s = bpf_map_lookup_elem(&subnets, &sk);
 	return s && s->gateway == h->p.dst;
@@ -254,11 +254,16 @@ int port_out(struct __sk_buff *skb)
 	}
 	if ((dst[0] & bpf_htons(0x0100)) || (bpf_ntohl(h.p.dst) >> 28) >= 0xe)
 		return drop(h.port, DROP_MULTICAST);
+	h.now = bpf_ktime_get_coarse_ns();
+	if (h.p.fragment) {
+		reason = fragment_ports(&h, h.port | 1u << 31);
+		if (reason)
+			return drop(h.port, reason);
+	}
 	if (h.p.proto == IPPROTO_UDP && h.p.sport == bpf_htons(67))
 		return drop(h.port, DROP_DHCP_GUARD);
 
 	routed = mac_equal(dst, router_mac);
-	h.now = bpf_ktime_get_coarse_ns();
 	h.packets = skb->gso_segs ? skb->gso_segs : 1;
 	h.bytes = skb->len;
 	h.epoch = port->epoch;
@@ -423,6 +428,13 @@ int underlay_in(struct __sk_buff *skb)
 	h.vsid = o.vsid;
 	h.outer_src = o.src;
 	h.now = bpf_ktime_get_coarse_ns();
+	if (h.p.fragment) {
+		if (!known(h.slot, h.vsid))
+			return pass();
+		reason = fragment_ports(&h, h.vsid);
+		if (reason)
+			return drop(0, reason);
+	}
 	h.packets = skb->gso_segs ? skb->gso_segs : 1;
 	h.bytes = skb->len - o.room;
 	h.dir = INBOUND;
