@@ -101,6 +101,16 @@ func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 	return &next, vfp.DropNone
 }
 
+// forbidden books a packet of a flow that the present policy forbids. It keeps the flow in the table: were it forgotten
+// while its packets still come, an answer could open it again from the other side.
+func (pl *Pipeline) forbidden(h *hop, f *flow) {
+	if pl.tracing {
+		return
+	}
+	f.last = h.now
+	pl.countRules(f.rules, h.length)
+}
+
 // account books an accepted packet.
 func (pl *Pipeline) account(h *hop, f *flow) {
 	if pl.tracing {

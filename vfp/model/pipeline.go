@@ -185,7 +185,7 @@ func (pl *Pipeline) PortOut(portID string, frame []byte, now time.Duration) vfp.
 		return pl.drop(t, port, reason)
 	}
 	if f.drop != 0 {
-		pl.countRules(f.rules, len(out))
+		pl.forbidden(h, f)
 		return pl.drop(t, port, f.drop)
 	}
 	if !routed && (f.peer.VSID != at.VSID || dstMAC != f.peer.MAC) {
@@ -224,7 +224,7 @@ func (pl *Pipeline) inbound(t *vfp.Trace, h *hop, out []byte) vfp.Trace {
 		return pl.drop(t, h.port, vfp.DropPASpoof)
 	}
 	if f.drop != 0 {
-		pl.countRules(f.rules, h.length)
+		pl.forbidden(h, f)
 		return pl.drop(t, h.port, f.drop)
 	}
 	pl.account(h, f)

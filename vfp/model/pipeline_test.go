@@ -260,6 +260,10 @@ func TestPolicyChangeReachesLiveFlows(t *testing.T) {
 	pl.SetPolicy(guard(world(), "a14", allow(vfp.Outbound, vfp.ProtocolAny)))
 	want(t, "answer of a connection that is now forbidden", pl.PortOut("a14", answer.bytes(), 0), vfp.Drop, vfp.DropACLInbound)
 	want(t, "its next packet", pl.UnderlayIn(arriving(t, 2, vsid("a", 1), in), 0), vfp.Drop, vfp.DropACLInbound)
+	for at := time.Duration(0); at < 10*time.Minute; at += 20 * time.Second {
+		want(t, "minutes later, while it still tries", pl.UnderlayIn(arriving(t, 2, vsid("a", 1), in), at), vfp.Drop, vfp.DropACLInbound)
+		want(t, "nor does an answer open it again", pl.PortOut("a14", answer.bytes(), at), vfp.Drop, vfp.DropACLInbound)
+	}
 	in.flags = tcpSYN
 	want(t, "a new attempt", pl.UnderlayIn(arriving(t, 2, vsid("a", 1), in), 0), vfp.Drop, vfp.DropACLInbound)
 	in.flags = tcpACK

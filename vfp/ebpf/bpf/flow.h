@@ -29,6 +29,12 @@ struct hop {
 	__u32 bytes;
 };
 
+/* Another CPU may have written "then" after this packet looked at the clock: the difference has a sign. */
+static __always_inline __s64 later_by(__u64 now, __u64 then)
+{
+	return (__s64)(now - then);
+}
+
 /* fragment_ports gives a later fragment the ports of its datagram's first, which must have come before; so all
  * get one verdict. */
 static __noinline int fragment_ports(struct hop *h, __u32 scope)
@@ -55,7 +61,7 @@ static __noinline int fragment_ports(struct hop *h, __u32 scope)
 		return DROP_NONE;
 	}
 	f = bpf_map_lookup_elem(&fragments, &key);
-	if (!f || h->now - f->at > 30 * SECOND) /* vfp.FragmentTimeout */
+	if (!f || later_by(h->now, f->at) > 30 * (__s64)SECOND) /* vfp.FragmentTimeout */
 		return DROP_FRAGMENT;
 	p->sport = f->sport;
 	p->dport = f->dport;
@@ -221,7 +227,7 @@ static __always_inline struct flow *flow_lookup(struct hop *h, struct flow_key *
 		key->rport = h->p.sport;
 	}
 	f = bpf_map_lookup_elem(&flows, key);
-	if (f && (h->now - f->last > idle_limit(f, h->p.proto) || ended(f, &h->p)))
+	if (f && (later_by(h->now, f->last) > (__s64)idle_limit(f, h->p.proto) || ended(f, &h->p)))
 		return 0;
 	return f;
 }
@@ -242,6 +248,16 @@ static __always_inline struct flow *flow_of(struct hop *h)
 	struct flow *f = flow_lookup(h, &key);
 
 	return flow_judged(h, &key, f);
+}
+
+/* flow_forbidden books a packet of a flow that the present policy forbids. It keeps the flow in the table: were
+ * it forgotten while its packets still come, an answer could open it again from the other side. */
+static __always_inline void flow_forbidden(struct hop *h, struct flow *f)
+{
+	if (mode == MODE_TRACE)
+		return;
+	f->last = h->now;
+	count_rules(h, f->rules);
 }
 
 /* flow_account books an accepted packet on its flow, rules and port. */

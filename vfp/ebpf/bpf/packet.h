@@ -54,14 +54,15 @@ struct packet {
 	__u16 id;      /* of the datagram, network byte order */
 };
 
+/* Volatile: the compiler must not make one value of a pointer here and of a number in make_linear. */
 static __always_inline void *data_of(struct __sk_buff *skb)
 {
-	return (void *)(long)skb->data;
+	return (void *)(long)*(volatile __u32 *)&skb->data;
 }
 
 static __always_inline void *end_of(struct __sk_buff *skb)
 {
-	return (void *)(long)skb->data_end;
+	return (void *)(long)*(volatile __u32 *)&skb->data_end;
 }
 
 /* make_linear lets at least need bytes (or the whole frame) be read directly. Ask for no more than is read: a

@@ -101,11 +101,11 @@ static __always_inline int encapsulate(struct __sk_buff *skb, __u32 type, __u32 
 
 	if (type == ENCAP_NVGRE) {
 		struct nvgre_headers h = {};
-		void *at;
+		void *at = data_of(skb);
 
-		if (data_of(skb) + ETH_HLEN_ > end_of(skb))
+		if (at + ETH_HLEN_ > end_of(skb))
 			return -1;
-		copy_ethernet(&h.inner, data_of(skb));
+		copy_ethernet(&h.inner, at);
 		h.eth.h_proto = bpf_htons(ETH_P_IP);
 		h.ip = outer_ip(src, dst, IPPROTO_GRE, len + NVGRE_ROOM - ETH_HLEN_, ecn);
 		h.flags = bpf_htons(NVGRE_FLAGS);
@@ -121,11 +121,11 @@ static __always_inline int encapsulate(struct __sk_buff *skb, __u32 type, __u32 
 	}
 
 	struct vxlan_headers h = {};
-	void *at;
+	void *at = data_of(skb);
 
-	if (data_of(skb) + ETH_HLEN_ > end_of(skb))
+	if (at + ETH_HLEN_ > end_of(skb))
 		return -1;
-	copy_ethernet(&h.inner, data_of(skb));
+	copy_ethernet(&h.inner, at);
 	h.eth.h_proto = bpf_htons(ETH_P_IP);
 	h.ip = outer_ip(src, dst, IPPROTO_UDP, len + VXLAN_ROOM - ETH_HLEN_, ecn);
 	h.udp.source = bpf_htons(0xC000 | ((hash >> 16 ^ hash) & 0x3FFF));

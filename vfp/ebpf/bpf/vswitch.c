@@ -275,7 +275,7 @@ int port_out(struct __sk_buff *skb)
 		return drop(h.port, h.reason);
 	}
 	if (f->drop) {
-		count_rules(&h, f->rules);
+		flow_forbidden(&h, f);
 		return drop(h.port, f->drop);
 	}
 	if (!routed && (!(f->peer_flags & PEER_SAME_SUBNET) || !mac_equal(dst, f->peer_mac)))
@@ -316,7 +316,7 @@ int port_out(struct __sk_buff *skb)
 	if (!g)
 		return drop(h.port, h.reason);
 	if (g->drop) {
-		count_rules(&h, g->rules);
+		flow_forbidden(&h, g);
 		return drop(h.port, g->drop);
 	}
 	flow_account(&h, g);
@@ -410,6 +410,11 @@ int underlay_in(struct __sk_buff *skb)
 		return pass();
 	if (!for_us(skb, h.own_pa))
 		return pass();
+	if (skb->vlan_present) { /* another VLAN is not the underlay; a priority tag is only in the way */
+		if (skb->vlan_tci & 0xfff)
+			return pass();
+		bpf_skb_vlan_pop(skb);
+	}
 	make_linear(skb, VXLAN_LEN + sizeof(struct iphdr) + sizeof(struct tcphdr));
 	if (!read_outer(skb, h.own_pa, &o))
 		return pass();
@@ -467,7 +472,7 @@ int underlay_in(struct __sk_buff *skb)
 	if (f->peer_pa != o.src)
 		return drop(h.port, DROP_PA_SPOOF);
 	if (f->drop) {
-		count_rules(&h, f->rules);
+		flow_forbidden(&h, f);
 		return drop(h.port, f->drop);
 	}
 	flow_account(&h, f);
