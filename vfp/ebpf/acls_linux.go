@@ -58,12 +58,13 @@ func (s *aclStore) load(a *vfp.ACL) (uint32, error) {
 		v.Action[dir] = uint32(a.Default[dir])
 		v.Count[dir] = uint32(len(rules[dir]))
 	}
-	n, err := s.idents.get(kindACL, aclSum(a))
+	sum := aclSum(a)
+	if n, ok := s.idents.find(kindACL, sum); ok {
+		return n, nil
+	}
+	n, err := s.idents.free(kindACL)
 	if err != nil {
 		return 0, err
-	}
-	if _, ok := s.stored[n]; ok {
-		return n, nil
 	}
 	count := v.Count[0] + v.Count[1]
 	first, err := s.allocate(count)
@@ -87,7 +88,7 @@ func (s *aclStore) load(a *vfp.ACL) (uint32, error) {
 		return 0, fmt.Errorf("map acls: %w", err)
 	}
 	s.stored[n] = segment{first, count}
-	return n, nil
+	return n, s.idents.bind(kindACL, sum, n) // last: after a crash, an ACL with a number is complete
 }
 
 // allocate finds room for count rules, lowest first.

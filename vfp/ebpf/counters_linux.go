@@ -1,6 +1,7 @@
 package ebpf
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -138,23 +139,27 @@ func (d *Datapath) countFlows() (n int, err error) {
 }
 
 // Sweep implements vfp.Datapath.
-func (d *Datapath) Sweep() (int, error) {
+func (d *Datapath) Sweep() (removed int, err error) {
 	now := monotonic()
-	var dead []vswitchFlowKey
-	err := d.eachFlow(func(k *vswitchFlowKey, f *vswitchFlow) {
-		if now > f.Last && time.Duration(now-f.Last) > vfp.IdleTimeout(uint8(k.VsidProto), vfp.FlowState(f.State)) {
-			dead = append(dead, *k)
+	old := func(k *vswitchFlowKey, f *vswitchFlow) bool {
+		return now > f.Last && time.Duration(now-f.Last) > vfp.IdleTimeout(uint8(k.VsidProto), vfp.FlowState(f.State))
+	}
+	var failed error
+	err = d.eachFlow(func(k *vswitchFlowKey, f *vswitchFlow) {
+		if failed != nil || !old(k, f) {
+			return
+		}
+		// The flow may have begun anew since the batch was read.
+		if err := d.objs.Flows.Lookup(*k, f); err != nil || !old(k, f) {
+			return
+		}
+		if err := d.objs.Flows.Delete(*k); err == nil {
+			removed++
+		} else if !isEnd(err) {
+			failed = fmt.Errorf("map flows: %w", err)
 		}
 	})
-	if err != nil {
-		return 0, err
-	}
-	for i := range dead {
-		if err := d.objs.Flows.Delete(dead[i]); err != nil && !isEnd(err) {
-			return i, fmt.Errorf("map flows: %w", err)
-		}
-	}
-	return len(dead), nil
+	return removed, errors.Join(err, failed)
 }
 
 // Flows implements vfp.Datapath.

@@ -192,32 +192,47 @@ func (d *Datapath) Apply(p *vfp.Policy) ([]vfp.PortProblem, error) {
 		return nil, errors.New("the policy has no provider address")
 	}
 	<-d.settled
-	if err := d.findUnderlay(); err != nil {
-		return nil, err
-	}
 	devices, problems, err := resolveDevices(p.Ports)
 	if err != nil {
 		return nil, err
 	}
-	want, err := d.compile(p, devices)
-	if err != nil {
+	// Without the underlay, policy between the ports of this host still has to change.
+	if err := d.findUnderlay(); errors.As(err, &netlink.LinkNotFoundError{}) {
+		d.underlay = 0
+		problems = append(problems, vfp.PortProblem{PortID: d.underlayName, Message: err.Error()})
+	} else if err != nil {
 		return nil, err
 	}
-	if d.setEpochs(want) {
-		if err := d.swap(want); err != nil {
-			return nil, err
-		}
+	if err := d.put(p, devices); err != nil {
+		return nil, err
 	}
 	for i := range p.Ports {
-		if n, err := d.idents.get(kindPort, p.Ports[i].ID); err == nil {
+		if n, ok := d.idents.find(kindPort, p.Ports[i].ID); ok {
 			d.portNames[n] = p.Ports[i].ID
 		}
 	}
 	maps.DeleteFunc(d.portNames, func(n uint32, _ string) bool { return !d.idents.used[kindPort][n] })
-	if err := d.attach(p, devices); err != nil {
-		return problems, err
+	more, err := d.attach(p, devices)
+	return append(problems, more...), err
+}
+
+// put compiles a policy and puts it in force, if it is not. A policy that is refused leaves nothing behind.
+func (d *Datapath) put(p *vfp.Policy, devices map[string]device) (err error) {
+	d.idents.begin()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.idents.rollback())
+			d.acls.forget()
+		}
+	}()
+	want, err := d.compile(p, devices)
+	if err != nil {
+		return err
 	}
-	return problems, nil
+	if !d.setEpochs(want) {
+		return nil
+	}
+	return d.swap(want)
 }
 
 // setEpochs gives every port of want its epoch: the one in force when nothing that concerns the port's flows

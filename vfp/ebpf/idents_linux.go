@@ -33,6 +33,7 @@ type idents struct {
 	// seen holds the round in which a name was last wanted.
 	seen  map[identKey]uint64
 	round uint64
+	given []identKey // since begin
 	// fresh is called with each newly given number: its counters may hold an earlier owner's figures.
 	fresh func(kind byte, n uint32) error
 }
@@ -58,13 +59,33 @@ func loadIdents(m *ebpf.Map, limit map[byte]uint32, fresh func(byte, uint32) err
 	return ids, it.Err()
 }
 
+// find returns the number of a name that has one.
+func (ids *idents) find(kind byte, name string) (uint32, bool) {
+	key := identOf(kind, name)
+	v, ok := ids.number[key]
+	if ok {
+		ids.seen[key] = ids.round
+	}
+	return v & 0xffffff, ok
+}
+
 // get returns the number of a name and gives it one if it has none.
 func (ids *idents) get(kind byte, name string) (uint32, error) {
-	key := identOf(kind, name)
-	ids.seen[key] = ids.round
-	if v, ok := ids.number[key]; ok {
-		return v & 0xffffff, nil
+	if n, ok := ids.find(kind, name); ok {
+		return n, nil
 	}
+	n, err := ids.free(kind)
+	if err != nil {
+		return 0, err
+	}
+	if err := ids.fresh(kind, n); err != nil {
+		return 0, err
+	}
+	return n, ids.bind(kind, name, n)
+}
+
+// free returns a number that nobody has.
+func (ids *idents) free(kind byte) (uint32, error) {
 	limit, used := ids.limit[kind], ids.used[kind]
 	if uint32(len(used)) >= limit-1 {
 		return 0, fmt.Errorf("no number left of kind %q: limit %d", kind, limit-1)
@@ -76,36 +97,63 @@ func (ids *idents) get(kind byte, name string) (uint32, error) {
 			n = 1
 		}
 		if !used[n] {
-			break
+			ids.next[kind] = n
+			return n, nil
 		}
 	}
-	if err := ids.fresh(kind, n); err != nil {
-		return 0, err
-	}
-	v := uint32(kind)<<24 | n
+}
+
+// bind gives a name its number. What the number stands for must be in its map by then: after a crash, a name that
+// has a number is believed.
+func (ids *idents) bind(kind byte, name string, n uint32) error {
+	key, v := identOf(kind, name), uint32(kind)<<24|n
 	if err := ids.m.Put(key, v); err != nil {
-		return 0, fmt.Errorf("map idents: %w", err)
+		return fmt.Errorf("map idents: %w", err)
 	}
 	ids.number[key] = v
-	used[n] = true
-	ids.next[kind] = n
-	return n, nil
+	ids.seen[key] = ids.round
+	ids.used[kind][n] = true
+	ids.given = append(ids.given, key)
+	return nil
+}
+
+// begin starts a round; commit or rollback ends it.
+func (ids *idents) begin() { ids.given = nil }
+
+// rollback takes back the numbers given since begin: a policy that was refused leaves nothing.
+func (ids *idents) rollback() error {
+	for _, key := range ids.given {
+		if err := ids.forget(key); err != nil {
+			return err
+		}
+	}
+	ids.given = nil
+	return nil
+}
+
+func (ids *idents) forget(key identKey) error {
+	v := ids.number[key]
+	if err := ids.m.Delete(key); err != nil {
+		return fmt.Errorf("map idents: %w", err)
+	}
+	delete(ids.number, key)
+	delete(ids.seen, key)
+	delete(ids.used[byte(v>>24)], v&0xffffff)
+	return nil
 }
 
 // commit ends a round whose policy is in force. Names that neither this round nor the one before wanted are
 // forgotten: no slot refers to them any more.
 func (ids *idents) commit() error {
 	defer func() { ids.round++ }()
-	for key, v := range ids.number {
+	ids.given = nil
+	for key := range ids.number {
 		if ids.seen[key]+1 >= ids.round {
 			continue
 		}
-		if err := ids.m.Delete(key); err != nil {
-			return fmt.Errorf("map idents: %w", err)
+		if err := ids.forget(key); err != nil {
+			return err
 		}
-		delete(ids.number, key)
-		delete(ids.seen, key)
-		delete(ids.used[byte(v>>24)], v&0xffffff)
 	}
 	return nil
 }

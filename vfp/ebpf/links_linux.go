@@ -3,12 +3,16 @@ package ebpf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/fairlead-net/fairlead/vfp"
 )
@@ -82,7 +86,11 @@ func (l *links) program(name string) *ebpf.Program {
 // upgrade makes every attachment run this process's programs.
 func (l *links) upgrade() error {
 	for name, h := range l.held {
-		if err := h.link.Update(l.program(name)); err != nil {
+		err := h.link.Update(l.program(name))
+		if errors.Is(err, unix.ENOLINK) { // its device went since the link was opened
+			err = l.remove(name)
+		}
+		if err != nil {
 			return fmt.Errorf("link %s: replace program: %w", name, err)
 		}
 	}
@@ -108,7 +116,7 @@ func (l *links) removeOldMaps() error {
 func (l *links) ensure(name string, ifindex uint32) error {
 	if h, ok := l.held[name]; ok {
 		if h.ifindex == ifindex {
-			return nil
+			return l.keepPinned(name, h)
 		}
 		if err := l.remove(name); err != nil {
 			return err
@@ -118,11 +126,30 @@ func (l *links) ensure(name string, ifindex uint32) error {
 	if err != nil {
 		return fmt.Errorf("attach to %s (TCX, Linux 6.6 or later): %w", name, err)
 	}
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		_ = made.Close()
+		return err
+	}
 	if err := made.Pin(filepath.Join(l.dir, pinName(name))); err != nil {
 		_ = made.Close()
 		return fmt.Errorf("pin link %s: %w", name, err)
 	}
 	l.held[name] = heldLink{made, ifindex}
+	return nil
+}
+
+// keepPinned pins again what somebody unpinned: without its pin an attachment would end with this process.
+func (l *links) keepPinned(name string, h heldLink) error {
+	pin := filepath.Join(l.dir, pinName(name))
+	if _, err := os.Stat(pin); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return err
+	}
+	if err := h.link.Pin(pin); err != nil {
+		return fmt.Errorf("pin link %s again: %w", name, err)
+	}
 	return nil
 }
 
@@ -146,10 +173,18 @@ func (l *links) close() error {
 }
 
 // attach brings devices and attachments in line with the policy in force. A port's device is known before its
-// program is attached and forgotten after.
-func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) error {
+// program is attached and forgotten after. A port that left the policy keeps its program for as long as the device is
+// there: unknown, it drops everything, where without it the frames would reach the host's own stack.
+func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) (problems []vfp.PortProblem, err error) {
+	type port struct {
+		id      string
+		ifindex uint32
+	}
 	wantDevice := map[uint32]uint32{} // ifindex to port index
-	wantLink := map[string]uint32{underlayPin: d.underlay}
+	wantLink := map[string]port{}
+	if d.underlay != 0 {
+		wantLink[underlayPin] = port{d.underlayName, d.underlay}
+	}
 	for i := range p.Ports {
 		dev, ok := devices[p.Ports[i].ID]
 		if !ok {
@@ -157,10 +192,10 @@ func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) error {
 		}
 		index, err := d.idents.get(kindPort, p.Ports[i].ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		wantDevice[dev.ifindex] = index
-		wantLink[p.Ports[i].Device] = dev.ifindex
+		wantLink[p.Ports[i].Device] = port{p.Ports[i].ID, dev.ifindex}
 	}
 	haveDevice := map[uint32]uint32{}
 	var ifindex, index uint32
@@ -169,39 +204,63 @@ func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) error {
 		haveDevice[ifindex] = index
 	}
 	if err := it.Err(); err != nil {
-		return fmt.Errorf("map devices: %w", err)
+		return nil, fmt.Errorf("map devices: %w", err)
 	}
 	for ifindex, index := range wantDevice {
 		if have, ok := haveDevice[ifindex]; !ok || have != index {
 			if err := d.objs.Devices.Put(ifindex, index); err != nil {
-				return fmt.Errorf("map devices: %w", err)
-			}
-		}
-	}
-	// Attachments of an earlier process run its programs, on its maps, until here.
-	if !d.upgraded {
-		if err := d.links.upgrade(); err != nil {
-			return err
-		}
-		d.upgraded = true
-	}
-	for name, ifindex := range wantLink {
-		if err := d.links.ensure(name, ifindex); err != nil {
-			return err
-		}
-	}
-	for name := range d.links.held {
-		if _, ok := wantLink[name]; !ok {
-			if err := d.links.remove(name); err != nil {
-				return fmt.Errorf("detach %s: %w", name, err)
+				return nil, fmt.Errorf("map devices: %w", err)
 			}
 		}
 	}
 	for ifindex := range haveDevice {
 		if _, ok := wantDevice[ifindex]; !ok {
 			if err := d.objs.Devices.Delete(ifindex); err != nil {
-				return fmt.Errorf("map devices: %w", err)
+				return nil, fmt.Errorf("map devices: %w", err)
 			}
+		}
+	}
+	if err := d.keepMapsPinned(); err != nil {
+		return nil, err
+	}
+	// Attachments of an earlier process run its programs, on its maps, until here.
+	if !d.upgraded {
+		if err := d.links.upgrade(); err != nil {
+			return nil, err
+		}
+		d.upgraded = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(wantLink)) {
+		want := wantLink[name]
+		if err := d.links.ensure(name, want.ifindex); err != nil {
+			problems = append(problems, vfp.PortProblem{PortID: want.id, Message: err.Error()})
+		}
+	}
+	for name, h := range d.links.held {
+		if _, ok := wantLink[name]; ok {
+			continue
+		}
+		if _, err := netlink.LinkByIndex(int(h.ifindex)); errors.As(err, &netlink.LinkNotFoundError{}) {
+			if err := d.links.remove(name); err != nil {
+				return problems, fmt.Errorf("detach %s: %w", name, err)
+			}
+		}
+	}
+	return problems, nil
+}
+
+// keepMapsPinned pins the maps again if somebody removed their directory: the next process must find them.
+func (d *Datapath) keepMapsPinned() error {
+	dir := d.links.mapsDir
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, m := range d.mapsByName() {
+		if err := m.Pin(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("pin map %s again: %w", name, err)
 		}
 	}
 	return nil
