@@ -45,6 +45,7 @@ type Agent struct {
 	fromSource, fromModel, fromPolicy, fromHost, fromSweep []cc.Problem
 	portMessages                                           map[string]string // why a port is not in force
 	trouble                                                map[string]string // why an endpoint is not repaired or detached
+	closed                                                 map[string]bool   // endpoints whose host side is not up yet: their port was not guarded
 	underlayMTU                                            int               // 0: not known, fromHost says why
 	reported                                               map[cc.Problem]bool
 	saved                                                  savedSnapshot
@@ -65,11 +66,11 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 		return nil, fmt.Errorf("port registry: %w", err)
 	}
 	a := &Agent{cfg: cfg, log: log, version: version, source: source, dp: dp, wiring: w, ports: registry, options: options,
-		records: map[string]ports.Record{}, wake: make(chan struct{}, 1), portMessages: map[string]string{}, trouble: map[string]string{}, reported: map[cc.Problem]bool{},
+		records: map[string]ports.Record{}, wake: make(chan struct{}, 1), portMessages: map[string]string{}, trouble: map[string]string{}, closed: map[string]bool{}, reported: map[cc.Problem]bool{},
 		status: cc.Status{Type: cfg.Controller.Type, URL: cfg.Controller.REST.URL, State: cc.StateStarting}}
 	for _, r := range records {
 		if r.Phase == ports.Attached {
-			a.records[r.Name] = r
+			a.records[r.Name], a.closed[r.Name] = r, true // a crash may have come between
 			continue
 		}
 		log.Warn("undoing what a crash cut short", "endpoint", r.Name, "phase", r.Phase)
@@ -125,8 +126,28 @@ func (a *Agent) apply() error {
 		a.portMessages[p.PortID] = p.Message
 		problems = append(problems, cc.Problem{Code: "port", Severity: "error", Resource: p.PortID, Message: p.Message})
 	}
+	if err == nil {
+		problems = append(problems, a.open()...)
+	}
 	a.fromPolicy = append(problems, a.outdated()...)
 	return err
+}
+
+// open lets the packets of the endpoints in whose ports have come into force.
+func (a *Agent) open() (problems []cc.Problem) {
+	for i := range a.policy.Ports {
+		name := a.policy.Ports[i].ID
+		if !a.closed[name] || a.portMessages[name] != "" {
+			continue
+		}
+		if err := a.wiring.Up(a.policy.Ports[i].Device); err != nil {
+			a.portMessages[name] = err.Error()
+			problems = append(problems, cc.Problem{Code: "port", Severity: "error", Resource: name, Message: err.Error()})
+			continue
+		}
+		delete(a.closed, name)
+	}
+	return problems
 }
 
 // loadSnapshot puts the last good state in force, so that a host can restart while the controller is away.

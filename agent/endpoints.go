@@ -88,6 +88,7 @@ func (a *Agent) plug(rec ports.Record, spec attach.Spec) (err error) {
 		return fmt.Errorf("endpoint %s: %w", rec.Name, err)
 	}
 	made = true
+	a.closed[rec.Name] = true
 	rec.Phase = ports.Attached
 	a.records[rec.Name] = rec
 	if err := a.apply(); err != nil {
@@ -136,5 +137,6 @@ func (a *Agent) unplug(rec ports.Record) error {
 	}
 	delete(a.records, rec.Name)
 	delete(a.trouble, rec.Name)
+	delete(a.closed, rec.Name)
 	return nil
 }

@@ -211,3 +211,26 @@ func TestConcurrentUse(t *testing.T) {
 	all.Wait()
 	b.stop()
 }
+
+// Between the making of a vNIC and its port's coming into force the endpoint's packets would reach the host's own
+// stack: the host side is not up before.
+func TestHostSideOpensWhenThePortIsInForce(t *testing.T) {
+	b := newBed(t)
+	b.ok(fabric())
+	b.dp.set(func() { b.dp.fail = errors.New("no room") })
+	if _, err := b.Attach(t.Context(), api.AttachRequest{Name: "web", Netns: "/run/netns/web", NIC: "nic-web1"}); err == nil {
+		t.Fatal("attached without a port in force")
+	}
+	b.wiring.set(func() {
+		if len(b.wiring.up) > 0 {
+			t.Errorf("%v up although no port is in force", b.wiring.up)
+		}
+	})
+	b.dp.set(func() { b.dp.fail = nil })
+	e := b.mustAttach("web", "nic-web1")
+	b.wiring.set(func() {
+		if !slices.Equal(b.wiring.up, []string{e.Device}) {
+			t.Errorf("up: %v, want %s", b.wiring.up, e.Device)
+		}
+	})
+}

@@ -110,6 +110,7 @@ type fakeWiring struct {
 	attachErr  error
 	detachErr  error
 	attached   int
+	up         []string
 }
 
 func newWiring() *fakeWiring {
@@ -133,6 +134,16 @@ func (w *fakeWiring) Attach(s attach.Spec) error {
 		}
 	}
 	w.devices[s.Device] = s
+	return nil
+}
+
+func (w *fakeWiring) Up(device string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.devices[device]; !ok {
+		return errors.New(device + " up: Link not found")
+	}
+	w.up = append(w.up, device)
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 // wiring makes and removes vNICs. The kernel does; tests have one that needs no root.
 type wiring interface {
 	Attach(attach.Spec) error
+	Up(device string) error
 	Detach(device string) error
 	Exists(device string) (bool, error)
 	UnderlayMTU(device string, pa net.IP) (mtu int, hasPA bool, err error)
@@ -27,6 +28,7 @@ type wiring interface {
 type kernel struct{}
 
 func (kernel) Attach(s attach.Spec) error                         { return attach.Attach(s) }
+func (kernel) Up(device string) error                             { return attach.Up(device) }
 func (kernel) Detach(device string) error                         { return attach.Detach(device) }
 func (kernel) Exists(device string) (bool, error)                 { return attach.Exists(device) }
 func (kernel) UnderlayMTU(d string, pa net.IP) (int, bool, error) { return attach.UnderlayMTU(d, pa) }
@@ -77,6 +79,7 @@ func (a *Agent) repair() {
 			continue
 		}
 		delete(a.trouble, r.Name)
+		a.closed[r.Name] = true
 		a.log.Info("vNIC made again: its device was gone", "endpoint", r.Name, "device", r.Device)
 		r.MAC, r.Addresses, r.MTU = s.MAC.String(), s.Addresses, s.MTU
 		a.records[r.Name] = r

@@ -13,7 +13,7 @@ import (
 
 const nsfsMagic = 0x6e736673 // linux/magic.h
 
-// Attach makes the veth with its inner end in the namespace. On an error nothing is left.
+// Attach makes the veth with its inner end in the namespace; its host side stays down, see Up. On an error nothing is left.
 func Attach(s Spec) (err error) {
 	ns, err := openNetns(s.Netns)
 	if err != nil {
@@ -51,8 +51,18 @@ func Attach(s Spec) (err error) {
 	if err := configure(inside, s); err != nil {
 		return fmt.Errorf("interface %s of %s: %w", s.Ifname, s.Netns, err)
 	}
-	if err := netlink.LinkSetUp(veth); err != nil {
-		return fmt.Errorf("%s up: %w", s.Device, err)
+	return nil
+}
+
+// Up lets the endpoint's packets in. Call it when the vSwitch guards the device: until then they would reach the
+// host's own stack.
+func Up(device string) error {
+	link, err := netlink.LinkByName(device)
+	if err == nil {
+		err = netlink.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("%s up: %w", device, err)
 	}
 	return nil
 }

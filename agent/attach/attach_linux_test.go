@@ -116,8 +116,14 @@ func TestAttach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := host.Attrs(); a.MTU != 1450 || a.Flags&net.FlagUp == 0 || host.Type() != "veth" {
-		t.Errorf("host side: MTU %d, %s, %s", a.MTU, a.Flags, host.Type())
+	if a := host.Attrs(); a.MTU != 1450 || a.Flags&net.FlagUp != 0 || host.Type() != "veth" {
+		t.Errorf("host side: MTU %d, %s, %s; it must not be up before it is guarded", a.MTU, a.Flags, host.Type())
+	}
+	if err := Up(s.Device); err != nil {
+		t.Fatal(err)
+	}
+	if host, err = netlink.LinkByName(s.Device); err != nil || host.Attrs().Flags&net.FlagUp == 0 {
+		t.Errorf("host side after Up: %v, %v", host, err)
 	}
 	if there, err := Exists(s.Device); !there || err != nil {
 		t.Errorf("Exists: %v, %v", there, err)

@@ -12,6 +12,9 @@ var errOS = errors.New("attaching endpoints is supported on Linux only, so far")
 // Attach is not supported on this system.
 func Attach(Spec) error { return errOS }
 
+// Up is not supported on this system.
+func Up(string) error { return errOS }
+
 // Detach is not supported on this system.
 func Detach(string) error { return errOS }
 

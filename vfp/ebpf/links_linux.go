@@ -147,6 +147,7 @@ func (l *links) keepPinned(name string, h heldLink) error {
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return err
 	}
+	_ = h.link.Unpin() // the link believes that its pin is there
 	if err := h.link.Pin(pin); err != nil {
 		return fmt.Errorf("pin link %s again: %w", name, err)
 	}
@@ -259,6 +260,7 @@ func (d *Datapath) keepMapsPinned() error {
 		return err
 	}
 	for name, m := range d.mapsByName() {
+		_ = m.Unpin() // the map believes that its pin is there
 		if err := m.Pin(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("pin map %s again: %w", name, err)
 		}
