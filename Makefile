@@ -8,6 +8,9 @@ GOLANGCI    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@
 # Set by CI: then a skipped test is a failure, unless the file holds its reason.
 REPORT      := $(GO) run ./e2e/testreport $(if $(filter true,$(CI)),-allow .ci/allowed-skips)
 UNIT         = $$($(GO) list ./... | grep -v /e2e)
+# What bpf2go makes: NAME_bpfel.go and .o.
+PROGRAMS    := vfp/ebpf/vswitch vfp/classifier/kerneltest/classifier
+GENERATED   := $(addsuffix _bpfel.go,$(PROGRAMS)) $(addsuffix _bpfel.o,$(PROGRAMS))
 
 .PHONY: build test unit e2e bench lint generate generated demo fuzz clean help
 .DEFAULT_GOAL := help
@@ -31,9 +34,9 @@ demo: build ## the whole main job on this machine, ends with a table of checks; 
 	deploy/install-deps.sh demo
 	$(GO) run ./e2e/demo
 
-bench: build ## side-by-side benchmarks; prints tables, writes bench/latest.json; needs root
+bench: build ## side-by-side benchmarks; prints tables, writes bench/latest.json; needs root; BENCH=-quick takes 3 minutes
 	deploy/install-deps.sh bench
-	$(GO) run ./e2e/bench
+	$(GO) run ./e2e/bench $(BENCH)
 
 lint: generated ## vet, gofmt, golangci-lint, generated code up to date
 	$(GO) vet ./...
@@ -43,12 +46,12 @@ lint: generated ## vet, gofmt, golangci-lint, generated code up to date
 
 generate: ## compile the eBPF programs and generate their Go side
 	deploy/install-deps.sh generate
-	$(GO) generate ./vfp/ebpf
+	$(GO) generate $(addprefix ./,$(dir $(PROGRAMS)))
 
 generated: # generated code is what generating makes now; works outside git, too
-	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; cp vfp/ebpf/vswitch_bpfel.* "$$before"; \
+	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; cp --parents $(GENERATED) "$$before"; \
 	$(MAKE) --no-print-directory generate; \
-	for f in "$$before"/*; do cmp "$$f" "vfp/ebpf/$${f##*/}" || { echo "vfp/ebpf was not up to date: commit what make generate has made"; exit 1; }; done
+	for f in $(GENERATED); do cmp "$$before/$$f" "$$f" || { echo "$$f was not up to date: commit what make generate has made"; exit 1; }; done
 
 fuzz: ## every fuzz target, each for TIME (default 1m)
 	@for package in $$($(GO) list ./...); do \

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fairlead-net/fairlead/agent/config"
@@ -17,7 +18,7 @@ import (
 
 const (
 	resyncInterval = 30 * time.Second // finds devices that came and went behind our back
-	sweepInterval  = 5 * time.Second
+	sweepInterval  = time.Second      // it costs nothing while no flow can be past its timeout
 	retryFirst     = 500 * time.Millisecond
 	retryMost      = 30 * time.Second
 )
@@ -32,15 +33,18 @@ type Agent struct {
 	wiring  wiring
 	ports   *ports.Registry
 	options overlay.Options
+	host    overlay.HostConfig // as configured
 
 	mu      sync.Mutex
 	records map[string]ports.Record
 	status  cc.Status
 	model   *overlay.Model // nil until the first snapshot, from the controller or from disk
 	policy  *vfp.Policy    // in force
-	builds  uint64
-	retry   time.Duration // to the next try after a failed apply; 0: none needed
-	wake    chan struct{}
+	// portProblems of the last Apply.
+	portProblems []vfp.PortProblem
+	builds       uint64
+	retry        time.Duration // to the next try after a failed apply; 0: none needed
+	wake         chan struct{}
 
 	fromSource, fromModel, fromPolicy, fromHost, fromSweep []cc.Problem
 	portMessages                                           map[string]string // why a port is not in force
@@ -48,6 +52,10 @@ type Agent struct {
 	closed                                                 map[string]bool   // endpoints whose host side is not up yet: their port was not guarded
 	underlayMTU                                            int               // 0: not known, fromHost says why
 	reported                                               map[cc.Problem]bool
+	fromLog, fromFlows                                     []cc.Problem
+	refused                                                map[string]uint64 // new flows that each port had refused at the last look
+	events                                                 *hub
+	tenants                                                atomic.Pointer[map[string]string] // network by endpoint
 	saved                                                  savedSnapshot
 }
 
@@ -65,9 +73,10 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 	if err != nil {
 		return nil, fmt.Errorf("port registry: %w", err)
 	}
-	a := &Agent{cfg: cfg, log: log, version: version, source: source, dp: dp, wiring: w, ports: registry, options: options,
+	a := &Agent{cfg: cfg, log: log, version: version, source: source, dp: dp, wiring: w, ports: registry, options: options, host: cfg.HostConfig(),
 		records: map[string]ports.Record{}, wake: make(chan struct{}, 1), portMessages: map[string]string{}, trouble: map[string]string{}, closed: map[string]bool{}, reported: map[cc.Problem]bool{},
 		status: cc.Status{Type: cfg.Controller.Type, URL: cfg.Controller.REST.URL, State: cc.StateStarting}}
+	a.events = newHub(dp.Watch)
 	for _, r := range records {
 		if r.Phase == ports.Attached {
 			a.records[r.Name], a.closed[r.Name] = r, true // a crash may have come between
@@ -80,6 +89,7 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 	if err := a.loadSnapshot(); err != nil {
 		log.Warn("last good snapshot is not usable", "error", err)
 	}
+	a.noteTenants()
 	return a, nil
 }
 
@@ -92,24 +102,41 @@ func (a *Agent) rebuild(snap *cc.Snapshot) {
 	a.model, a.fromModel = model, problems
 }
 
+// hostConfig is what Compile needs to know of this host. a.mu is held.
 func (a *Agent) hostConfig() overlay.HostConfig {
-	return overlay.HostConfig{Name: a.cfg.Host.Name, ProviderAddress: a.cfg.PA()}
+	h := a.host
+	h.UnderlayMTU = a.underlayMTU
+	return h
+}
+
+// attachedPorts are what Compile makes ports of.
+func (a *Agent) attachedPorts() []overlay.AttachedPort {
+	attached := make([]overlay.AttachedPort, 0, len(a.records))
+	for _, r := range a.records {
+		if r.Phase != ports.Attached {
+			continue
+		}
+		p := overlay.AttachedPort{ID: r.Name, Device: r.Device, NIC: r.NIC, Kind: overlay.PortVeth}
+		if r.Network != "" {
+			p.HostNetwork, p.MAC = r.Network, macOf(r)
+			for _, prefix := range r.Addresses {
+				p.Addresses = append(p.Addresses, prefix.Addr())
+			}
+		}
+		attached = append(attached, p)
+	}
+	return attached
 }
 
 // apply compiles the model for the attached ports and puts it in force. Without a model nothing is known, and
 // what the kernel holds stays.
 func (a *Agent) apply() error {
+	a.noteTenants()
 	if a.model == nil {
 		return nil
 	}
-	attached := make([]overlay.AttachedPort, 0, len(a.records))
-	for _, r := range a.records {
-		if r.Phase == ports.Attached {
-			attached = append(attached, overlay.AttachedPort{ID: r.Name, Device: r.Device, NIC: r.NIC})
-		}
-	}
-	policy, problems := overlay.Compile(a.model, a.hostConfig(), attached)
-	portProblems, err := a.dp.Apply(policy)
+	policy, problems := overlay.Compile(a.model, a.hostConfig(), a.attachedPorts())
+	portProblems, err := a.enforce(policy)
 	clear(a.portMessages)
 	if err != nil {
 		problems = append(problems, cc.Problem{Code: "datapath", Severity: "error", Resource: a.cfg.Host.Name,
@@ -120,7 +147,7 @@ func (a *Agent) apply() error {
 		default:
 		}
 	} else {
-		a.policy, a.retry = policy, 0
+		a.policy, a.retry, a.portProblems = policy, 0, portProblems
 	}
 	for _, p := range portProblems {
 		a.portMessages[p.PortID] = p.Message
@@ -131,6 +158,20 @@ func (a *Agent) apply() error {
 	}
 	a.fromPolicy = append(problems, a.outdated()...)
 	return err
+}
+
+// enforce hands the policy to the datapath: as a change of one ACL, if it is no more than that, else as a whole.
+func (a *Agent) enforce(policy *vfp.Policy) ([]vfp.PortProblem, error) {
+	if a.retry == 0 { // otherwise what is in force is not a.policy for certain
+		if change, ok := vfp.ChangeOf(a.policy, policy); ok {
+			err := a.dp.ChangeACL(change)
+			if err == nil {
+				return a.portProblems, nil
+			}
+			a.log.Warn("ACL not changed by itself, the whole policy is put in force", "acl", change.ACL, "error", err)
+		}
+	}
+	return a.dp.Apply(policy)
 }
 
 // open lets the packets of the endpoints in whose ports have come into force.

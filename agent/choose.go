@@ -26,7 +26,7 @@ func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, error) {
 		return nic, a.checkNIC(nic)
 	}
 	if req.Network == "" || req.Subnet == "" {
-		return nil, api.Errorf(http.StatusBadRequest, "name a NIC, or a network and a subnet")
+		return nil, api.Errorf(http.StatusBadRequest, "name a NIC, or a network and a subnet, or a host-local network of this host")
 	}
 	network := a.model.FindNetwork(req.Network)
 	if network == nil {

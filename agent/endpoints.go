@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-net/fairlead/agent/api"
 	"github.com/fairlead-net/fairlead/agent/attach"
 	"github.com/fairlead-net/fairlead/agent/ports"
+	"github.com/fairlead-net/fairlead/overlay"
 	"github.com/fairlead-net/fairlead/vfp"
 )
 
@@ -29,7 +30,7 @@ func (a *Agent) Attach(_ context.Context, req api.AttachRequest) (*api.Endpoint,
 		return nil, api.Errorf(http.StatusBadRequest, "%v", err)
 	}
 	if have, ok := a.records[req.Name]; ok {
-		return nil, api.Errorf(http.StatusConflict, "endpoint %q exists: NIC %s in %s", req.Name, have.NIC, have.Netns)
+		return nil, api.Errorf(http.StatusConflict, "endpoint %q exists: %s in %s", req.Name, homeOf(have), have.Netns)
 	}
 	if !filepath.IsAbs(req.Netns) {
 		return nil, api.Errorf(http.StatusBadRequest, "netns %q: want the absolute path of a network namespace", req.Netns)
@@ -40,28 +41,43 @@ func (a *Agent) Attach(_ context.Context, req api.AttachRequest) (*api.Endpoint,
 	if len(req.Ifname) > maxIfname || strings.ContainsAny(req.Ifname, "/ \t\n:") || req.Ifname == "." || req.Ifname == ".." {
 		return nil, api.Errorf(http.StatusBadRequest, "ifname %q: not an interface name", req.Ifname)
 	}
-	nic, err := a.chooseNIC(req)
+	rec, spec, err := a.prepare(req)
 	if err != nil {
 		return nil, err
 	}
-	a.checkHost()
-	spec, err := a.wanted(req.Name, req.Netns, req.Ifname, nic)
-	if err != nil {
-		return nil, fmt.Errorf("endpoint %s: %w", req.Name, err)
-	}
-	rec := ports.Record{Name: req.Name, NIC: nic.ID, Netns: req.Netns, Ifname: req.Ifname, Device: spec.Device, MAC: nic.MAC.String(),
-		Addresses: spec.Addresses, MTU: spec.MTU, Phase: ports.Attaching, Created: time.Now().UTC()}
 	if err := a.ports.Put(rec); err != nil {
 		return nil, fmt.Errorf("port registry: %w", err)
 	}
 	if err := a.plug(rec, spec); err != nil {
 		return nil, err
 	}
-	a.log.Info("endpoint attached", "endpoint", rec.Name, "nic", rec.NIC, "netns", rec.Netns, "device", rec.Device)
+	a.log.Info("endpoint attached", "endpoint", rec.Name, "nic", rec.NIC, "network", rec.Network, "netns", rec.Netns, "device", rec.Device)
 	a.report()
 	endpoints := a.endpoints(vfp.Counters{}) // nothing has passed yet
 	i := slices.IndexFunc(endpoints, func(e api.Endpoint) bool { return e.Name == rec.Name })
 	return &endpoints[i], nil
+}
+
+// prepare says what an endpoint is to be: a NIC of the controller's, or one in a host-local network.
+func (a *Agent) prepare(req api.AttachRequest) (ports.Record, attach.Spec, error) {
+	rec := ports.Record{Name: req.Name, Netns: req.Netns, Ifname: req.Ifname, Phase: ports.Attaching, Created: time.Now().UTC()}
+	var nic *overlay.Endpoint
+	var err error
+	if n := a.hostNetworkOf(req); n != nil {
+		rec, err = a.hostRecord(rec, n, req.IP)
+	} else if nic, err = a.chooseNIC(req); err == nil {
+		rec.NIC = nic.ID
+	}
+	if err != nil {
+		return rec, attach.Spec{}, err
+	}
+	a.checkHost()
+	spec, err := a.wanted(rec)
+	if err != nil {
+		return rec, spec, fmt.Errorf("endpoint %s: %w", req.Name, err)
+	}
+	rec.Device, rec.MAC, rec.Addresses, rec.MTU = spec.Device, spec.MAC.String(), spec.Addresses, spec.MTU
+	return rec, spec, nil
 }
 
 // plug makes the vNIC and puts its port in force, or undoes both.

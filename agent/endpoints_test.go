@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -204,6 +205,12 @@ func TestConcurrentUse(t *testing.T) {
 		func() { _, _ = b.Endpoints(); _ = b.Ready() },
 		func() { _, _ = b.ACLs(); _, _ = b.Flows() },
 		func() { b.Networks(); b.Subnets(); b.Mappings() },
+		func() { _, _ = b.Layers("app"); b.tenantOf("app") },
+		func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_, _ = b.Events(ctx, api.EventFilter{})
+		},
 		b.resync, b.sweep,
 	} {
 		all.Go(f)

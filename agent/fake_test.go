@@ -23,16 +23,21 @@ import (
 
 // fakeDatapath holds a policy and answers traces from the reference pipeline.
 type fakeDatapath struct {
-	mu       sync.Mutex
-	policy   *vfp.Policy
-	applied  []time.Time
-	fail     error // of Apply
-	sweepErr error
-	swept    int
-	missing  func(device string) bool
-	counters vfp.Counters
-	flows    []vfp.Flow
-	lies     bool // Trace disagrees with the model
+	mu        sync.Mutex
+	policy    *vfp.Policy
+	applied   []time.Time
+	fail      error // of Apply
+	sweepErr  error
+	swept     int
+	missing   func(device string) bool
+	counters  vfp.Counters
+	flows     []vfp.Flow
+	lies      bool // Trace disagrees with the model
+	changes   []vfp.ACLChange
+	changeErr error
+	watchers  int
+	watchErr  error
+	emit      func(vfp.Event) // nil: nobody watches
 }
 
 func (d *fakeDatapath) Apply(p *vfp.Policy) (problems []vfp.PortProblem, err error) {
@@ -64,6 +69,32 @@ func (d *fakeDatapath) Status() (vfp.Status, error) {
 func (d *fakeDatapath) Counters() (vfp.Counters, error) { return d.counters, nil }
 func (d *fakeDatapath) Flows() ([]vfp.Flow, error)      { return d.flows, nil }
 func (d *fakeDatapath) Close() error                    { return nil }
+
+func (d *fakeDatapath) ChangeACL(c vfp.ACLChange) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changeErr == nil {
+		d.changes = append(d.changes, c)
+	}
+	return d.changeErr
+}
+
+// Watch hands out what a test emits.
+func (d *fakeDatapath) Watch(ctx context.Context, f func(vfp.Event)) error {
+	d.mu.Lock()
+	d.watchers++
+	d.emit = f
+	err := d.watchErr
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.emit = nil
+	return nil
+}
 
 func (d *fakeDatapath) Trace(port string, frame []byte) (vfp.Trace, error) {
 	d.mu.Lock()

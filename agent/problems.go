@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
+	"github.com/fairlead-net/fairlead/vfp"
 )
 
 // checkHost compares the configuration with the underlay device.
@@ -23,9 +26,26 @@ func (a *Agent) checkHost() {
 	}
 }
 
+// checkFlows names the ports that had to refuse new flows since the last look.
+func (a *Agent) checkFlows(counters vfp.Counters) {
+	a.fromFlows = nil
+	for _, name := range slices.Sorted(maps.Keys(counters.Ports)) {
+		f := counters.Ports[name].Flows
+		before, seen := a.refused[name]
+		if seen && f.Refused > before {
+			a.fromFlows = append(a.fromFlows, cc.Problem{Code: "flow-table-full", Severity: "warning", Resource: name,
+				Message: fmt.Sprintf("endpoint %q is at its limit of flows: new ones are dropped (flow-limit)", name)})
+		}
+	}
+	a.refused = make(map[string]uint64, len(counters.Ports))
+	for name, c := range counters.Ports {
+		a.refused[name] = c.Flows.Refused
+	}
+}
+
 func (a *Agent) problems() []cc.Problem {
 	all := []cc.Problem{}
-	for _, list := range [][]cc.Problem{a.fromHost, a.fromSource, a.fromModel, a.fromPolicy, a.fromSweep} {
+	for _, list := range [][]cc.Problem{a.fromHost, a.fromSource, a.fromModel, a.fromPolicy, a.fromSweep, a.fromLog, a.fromFlows} {
 		all = append(all, list...)
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
@@ -12,9 +13,12 @@ import (
 // Run keeps the datapath in line until ctx ends. What is in the kernel stays in force after that.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	sourceDone := make(chan error, 1)
 	go func() { sourceDone <- a.source.Run(ctx, a.deliver) }()
+	var logging sync.WaitGroup
+	logging.Go(func() { a.logACLs(ctx) })
+	defer logging.Wait()
+	defer cancel()
 	resync, sweep := time.NewTicker(resyncInterval), time.NewTicker(sweepInterval)
 	defer resync.Stop()
 	defer sweep.Stop()
@@ -47,8 +51,12 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) resync() {
+	counters, err := a.dp.Counters() // without the lock, as for everybody who reads maps
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err == nil { // otherwise status says so
+		a.checkFlows(counters)
+	}
 	a.checkHost()
 	a.repair()
 	_ = a.apply() // reported as a problem, and tried again

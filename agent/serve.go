@@ -58,7 +58,8 @@ func removeStale(path string) error {
 
 // Serve answers the API on l until ctx ends.
 func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
-	s := &http.Server{Handler: api.Handler(a), ReadHeaderTimeout: 10 * time.Second}
+	// Streams of events end with ctx; nothing else looks at it.
+	s := &http.Server{Handler: api.Handler(a), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)

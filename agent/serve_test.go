@@ -5,10 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fairlead-net/fairlead/agent/api"
 )
@@ -75,9 +78,30 @@ func TestServe(t *testing.T) {
 	if err := c.Detach(t.Context(), "web"); err != nil {
 		t.Error(err)
 	}
+	// A stream of events carries what happens, and holds nobody up when the agent stops.
+	watching, streamed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		streamed <- c.Events(t.Context(), url.Values{"kind": {"drop"}}, func(api.Event) error { close(watching); return nil })
+	}()
+	for ready := false; !ready; {
+		b.dp.set(func() {
+			if ready = b.dp.emit != nil; ready {
+				b.dp.emit(dropOf("web", 1))
+			}
+		})
+		runtime.Gosched()
+	}
+	<-watching
+	start := time.Now()
 	cancel()
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+	if err := <-streamed; !errors.Is(err, api.ErrStreamEnded) {
+		t.Errorf("stream: %v", err)
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("stopping took %s", took)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is left: %v", err)

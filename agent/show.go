@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/fairlead-net/fairlead/agent/api"
@@ -85,6 +84,10 @@ func (a *Agent) Networks() []api.Network {
 			out = append(out, api.Network{ID: n.ID, Name: n.ID, RDID: n.RDID, AddressPrefixes: texts(n.AddressPrefixes), Peerings: n.Peerings})
 		}
 	}
+	for i := range a.host.HostNetworks {
+		n := &a.host.HostNetworks[i]
+		out = append(out, api.Network{ID: n.Name, Name: n.Name, RDID: n.RDID(), AddressPrefixes: []string{n.Prefix.String()}, HostLocal: true})
+	}
 	return out
 }
 
@@ -115,17 +118,22 @@ func (a *Agent) Subnets() []api.Subnet {
 			out = append(out, v)
 		}
 	}
+	for i := range a.host.HostNetworks {
+		n := &a.host.HostNetworks[i]
+		out = append(out, api.Subnet{Network: n.Name, ID: n.Name, Prefix: n.Prefix.String(), VSID: uint32(n.VSID(i)), Gateway: n.Gateway.String(), HostLocal: true})
+	}
 	return out
 }
 
 // Mappings implements api.Backend.
 func (a *Agent) Mappings() []api.Mapping {
-	out := []api.Mapping{}
-	m := a.currentModel()
+	a.mu.Lock()
+	m, out := a.model, a.hostMappings()
+	a.mu.Unlock()
 	if m == nil {
 		return out
 	}
-	for _, p := range m.Mappings(a.hostConfig()) {
+	for _, p := range m.Mappings(a.host) {
 		s := p.Address.Subnet
 		v := api.Mapping{Network: s.Network.ID, Subnet: s.ID, VSID: uint32(s.VSID), CA: p.Address.CA.String(), MAC: p.Endpoint.MAC.String(), Local: p.Local}
 		if p.PA.IsValid() {
@@ -151,61 +159,71 @@ func (a *Agent) ACLs() ([]api.ACL, error) {
 	if a.model == nil {
 		return out, nil
 	}
+	sums := sumRules(counters.Rules)
+	if a.policy != nil {
+		for i := range a.policy.ACLs {
+			if l := &a.policy.ACLs[i]; l.Layer == vfp.LayerAdmin {
+				v := api.ACL{ID: lastPart(l.ID), ResourceRef: l.ID, Layer: l.Layer.String()}
+				out = append(out, fillACL(v, l.Rules, l.Default, func(int) (s, d []string) { return nil, nil }, sums))
+			}
+		}
+	}
 	for _, l := range a.model.ACLs {
-		v := api.ACL{ID: l.ID, ResourceRef: l.Ref, Rules: []api.Rule{}}
-		for i := range l.Rules {
-			r := &l.Rules[i]
-			c := counters.Rules[vfp.RuleKey{ACL: l.Ref, RuleID: r.ID}]
-			v.Rules = append(v.Rules, api.Rule{ID: lastPart(r.ID), Direction: r.Direction.String(), Action: r.Action.String(), Protocol: protocolName(r.Protocol),
-				Source: prefixWords(r.Sources), Destination: prefixWords(r.Destinations), SourcePorts: portWords(r.SourcePorts),
-				DestinationPorts: portWords(r.DestinationPorts), Priority: r.Priority, Logging: r.Logging, Packets: c.Packets, Bytes: c.Bytes})
-		}
-		for d, action := range l.Default {
-			direction := vfp.Direction(d).String()
-			c := counters.Rules[vfp.RuleKey{ACL: l.Ref, RuleID: vfp.DefaultRule + direction}]
-			v.Defaults = append(v.Defaults, api.Default{Direction: direction, Action: action.String(), Packets: c.Packets, Bytes: c.Bytes})
-		}
-		out = append(out, v)
+		v := api.ACL{ID: l.ID, ResourceRef: l.Ref, Layer: vfp.LayerController.String()}
+		out = append(out, fillACL(v, l.Rules, l.Default, l.Tags, sums))
 	}
 	return out, nil
 }
 
+// sumRules adds up what the instances of an ACL counted, each in its own network.
+func sumRules(rules map[vfp.RuleKey]vfp.RuleCounters) map[vfp.RuleKey]vfp.RuleCounters {
+	sums := make(map[vfp.RuleKey]vfp.RuleCounters, len(rules))
+	for key, c := range rules {
+		key.ACL = overlay.ACLRef(key.ACL)
+		sum := sums[key]
+		sum.Packets += c.Packets
+		sum.Bytes += c.Bytes
+		if c.LastHit.After(sum.LastHit) {
+			sum.LastHit = c.LastHit.UTC()
+		}
+		sums[key] = sum
+	}
+	return sums
+}
+
+func fillACL(v api.ACL, rules []vfp.Rule, defaults [2]vfp.Action, tags func(i int) (source, destination []string), counters map[vfp.RuleKey]vfp.RuleCounters) api.ACL {
+	v.Rules = make([]api.Rule, 0, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		c := counters[vfp.RuleKey{ACL: v.ResourceRef, RuleID: r.ID}]
+		source, destination := tags(i)
+		rule := api.Rule{ID: lastPart(r.ID), Direction: r.Direction.String(), Action: r.Action.String(), Protocol: vfp.ProtocolName(r.Protocol),
+			Source: prefixWords(r.Sources, source), Destination: prefixWords(r.Destinations, destination), SourcePorts: vfp.PortWords(r.SourcePorts),
+			DestinationPorts: vfp.PortWords(r.DestinationPorts), Priority: r.Priority, Logging: r.Logging, Packets: c.Packets, Bytes: c.Bytes, LastHit: c.LastHit}
+		if r.ICMP != nil {
+			rule.ICMP = vfp.ICMPWords(r.ICMP)
+		}
+		if r.TCPFlags.Mask != 0 {
+			rule.TCPFlags = r.TCPFlags.String()
+		}
+		v.Rules = append(v.Rules, rule)
+	}
+	for d, action := range defaults {
+		direction := vfp.Direction(d).String()
+		c := counters[vfp.RuleKey{ACL: v.ResourceRef, RuleID: vfp.DefaultRule + direction}]
+		v.Defaults = append(v.Defaults, api.Default{Direction: direction, Action: action.String(), Packets: c.Packets, Bytes: c.Bytes, LastHit: c.LastHit})
+	}
+	return v
+}
+
 func lastPart(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
-func protocolName(p uint16) string {
-	switch p {
-	case vfp.ProtocolAny:
-		return "all"
-	case vfp.ProtocolICMP:
-		return "icmp"
-	case vfp.ProtocolTCP:
-		return "tcp"
-	case vfp.ProtocolUDP:
-		return "udp"
-	}
-	return strconv.Itoa(int(p))
-}
-
-func prefixWords(list []netip.Prefix) string {
-	if list == nil {
+// prefixWords are such as "VirtualNetwork,192.0.2.0/24"; "*" for everything.
+func prefixWords(list []netip.Prefix, tags []string) string {
+	if list == nil && tags == nil {
 		return "*"
 	}
-	return strings.Join(texts(list), ",")
-}
-
-func portWords(list []vfp.PortRange) string {
-	if list == nil {
-		return "*"
-	}
-	var words []string
-	for _, r := range list {
-		if r.First == r.Last {
-			words = append(words, strconv.Itoa(int(r.First)))
-		} else {
-			words = append(words, fmt.Sprintf("%d-%d", r.First, r.Last))
-		}
-	}
-	return strings.Join(words, ",")
+	return strings.Join(append(tags, texts(list)...), ",")
 }
 
 // Flows implements api.Backend.
@@ -217,11 +235,12 @@ func (a *Agent) Flows() ([]api.Flow, error) {
 	out := make([]api.Flow, 0, len(flows))
 	for i := range flows {
 		f := &flows[i]
-		v := api.Flow{Endpoint: f.PortID, Direction: f.Direction.String(), Protocol: protocolName(uint16(f.Protocol)), Source: f.Source, SourcePort: f.SourcePort,
+		v := api.Flow{Endpoint: f.PortID, Direction: f.Direction.String(), Protocol: vfp.ProtocolName(uint16(f.Protocol)), Source: f.Source, SourcePort: f.SourcePort,
 			Destination: f.Destination, DestinationPort: f.DestinationPort, State: f.State, Packets: f.Packets[0] + f.Packets[1], Bytes: f.Bytes[0] + f.Bytes[1],
-			AgeSeconds: api.Seconds(f.Age), Transposition: f.Transposition}
+			PacketsOut: f.Packets[vfp.Outbound], BytesOut: f.Bytes[vfp.Outbound], PacketsIn: f.Packets[vfp.Inbound], BytesIn: f.Bytes[vfp.Inbound],
+			AgeSeconds: api.Seconds(f.Age), IdleSeconds: api.Seconds(f.Idle), Meter: f.Meter.String(), Transposition: f.Transposition}
 		for _, k := range f.Rules {
-			v.Rules = append(v.Rules, k.ACL+" "+lastPart(k.RuleID))
+			v.Rules = append(v.Rules, overlay.ACLRef(k.ACL)+" "+lastPart(k.RuleID))
 		}
 		out = append(out, v)
 	}

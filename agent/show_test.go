@@ -25,7 +25,7 @@ func TestShow(t *testing.T) {
 		return api.Rule{ID: id, Direction: "inbound", Action: action, Protocol: "tcp", Source: "*", Destination: "*", SourcePorts: "*",
 			DestinationPorts: ports, Priority: priority, Packets: packets, Bytes: bytes}
 	}
-	if diff := cmp.Diff([]api.ACL{{ID: "gate", ResourceRef: gateACL,
+	if diff := cmp.Diff([]api.ACL{{ID: "gate", ResourceRef: gateACL, Layer: "FW_CONTROLLER_LAYER_ID",
 		Rules:    []api.Rule{rule("no-8080", "block", "8080", 90, 0, 0), rule("https", "allow", "443", 100, 3, 300)},
 		Defaults: []api.Default{{Direction: "outbound", Action: "allow"}, {Direction: "inbound", Action: "block", Packets: 4, Bytes: 400}}}}, acls); diff != "" {
 		t.Error("acls:", diff)

@@ -48,15 +48,24 @@ func (a *Agent) endpoints(counters vfp.Counters) []api.Endpoint {
 			e.Addresses = append(e.Addresses, p.Addr().String())
 		}
 		e.State, e.Message = a.state(r)
-		if a.model != nil {
-			if nic := a.model.FindEndpoint(r.NIC); nic != nil && len(nic.Addresses) > 0 {
-				e.Subnet, e.Network = nic.Addresses[0].Subnet.ID, nic.Addresses[0].Subnet.Network.ID
-			}
-		}
+		e.Network, e.Subnet = a.homeNetwork(r)
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(x, y api.Endpoint) int { return strings.Compare(x.Name, y.Name) })
 	return out
+}
+
+// homeNetwork is where an endpoint's first address is.
+func (a *Agent) homeNetwork(r ports.Record) (network, subnet string) {
+	if r.Network != "" {
+		return r.Network, ""
+	}
+	if a.model != nil {
+		if nic := a.model.FindEndpoint(r.NIC); nic != nil && len(nic.Addresses) > 0 {
+			return nic.Addresses[0].Subnet.Network.ID, nic.Addresses[0].Subnet.ID
+		}
+	}
+	return "", ""
 }
 
 func (a *Agent) state(r ports.Record) (state, message string) {
@@ -85,7 +94,19 @@ func (a *Agent) state(r ports.Record) (state, message string) {
 }
 
 func apiCounters(c vfp.PortCounters) api.Counters {
-	return api.Counters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, TxPackets: c.TxPackets, TxBytes: c.TxBytes, Drops: dropNames(c.Drops)}
+	out := api.Counters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, TxPackets: c.TxPackets, TxBytes: c.TxBytes, Drops: dropNames(c.Drops),
+		Flows: &api.FlowCounters{Now: c.Flows.Now, Created: c.Flows.Created, Evicted: c.Flows.Evicted, Refused: c.Flows.Refused}}
+	for class := range vfp.MeterClass(vfp.MeterClasses) {
+		in, sent := c.Meter[class][vfp.Inbound], c.Meter[class][vfp.Outbound]
+		if in.Packets+sent.Packets == 0 {
+			continue
+		}
+		if out.Meter == nil {
+			out.Meter = map[string]api.Meter{}
+		}
+		out.Meter[class.String()] = api.Meter{RxPackets: in.Packets, RxBytes: in.Bytes, TxPackets: sent.Packets, TxBytes: sent.Bytes}
+	}
+	return out
 }
 
 func dropNames(drops map[vfp.DropReason]uint64) map[string]uint64 {

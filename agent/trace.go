@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"github.com/fairlead-net/fairlead/agent/api"
@@ -40,7 +41,7 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 		return nil, err
 	}
 	t := &api.Trace{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Trace"}, Verdict: "allow", Steps: []api.TraceStep{}}
-	t.DatapathAgrees = said.Verdict == did.Verdict && said.Reason == did.Reason && bytes.Equal(said.Frame, did.Frame)
+	t.DatapathAgrees = said.Verdict == did.Verdict && said.Reason == did.Reason && bytes.Equal(said.Frame, did.Frame) && slices.EqualFunc(said.Copies, did.Copies, sameCopy)
 	if !t.DatapathAgrees {
 		t.Disagreement = disagreement(said, did)
 	}
@@ -57,19 +58,29 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 }
 
 func disagreement(said, did vfp.Trace) string {
+	if said.Verdict == did.Verdict && said.Reason == did.Reason && said.Verdict == vfp.Replicate {
+		return fmt.Sprintf("both say %s, but the copies differ: model %d, datapath %d", said.Verdict, len(said.Copies), len(did.Copies))
+	}
 	if said.Verdict == did.Verdict && said.Reason == did.Reason {
 		return fmt.Sprintf("both say %s, but the packets differ: model %x, datapath %x", said.Verdict, said.Frame, did.Frame)
 	}
 	return fmt.Sprintf("the model says %s (%s), the datapath %s (%s)", said.Verdict, said.Reason, did.Verdict, did.Reason)
 }
 
+func sameCopy(x, y vfp.Copy) bool { return x.Port == y.Port && bytes.Equal(x.Frame, y.Frame) }
+
 // traceThere goes on at the destination's host.
 func (a *Agent) traceThere(t *api.Trace, from *vfp.Address, to string, frame []byte) {
+	ca, err := netip.ParseAddr(to)
+	if err != nil {
+		return // frame has refused it
+	}
 	for _, m := range a.model.Mappings(a.hostConfig()) {
-		if m.Address.CA.String() != to || m.Address.Subnet.Network.RDID != from.RDID || m.Endpoint.Host == nil {
+		if m.Address.CA != ca.Unmap() || m.Address.Subnet.Network.RDID != from.RDID || m.Endpoint.Host == nil {
 			continue
 		}
-		host := overlay.HostConfig{Name: m.Endpoint.Host.ID, ProviderAddress: m.PA}
+		// What that host's own configuration adds is not known here.
+		host := overlay.HostConfig{Name: m.Endpoint.Host.ID, ProviderAddress: m.PA, UnderlayMTU: a.underlayMTU}
 		there, _ := overlay.Compile(a.model, host, []overlay.AttachedPort{{ID: m.Endpoint.ID, NIC: m.Endpoint.ID}})
 		if there == nil {
 			return
@@ -83,10 +94,10 @@ func addSteps(t *api.Trace, host string, said vfp.Trace) {
 	for _, s := range said.Steps {
 		t.Steps = append(t.Steps, api.TraceStep{Host: host, Layer: s.Layer, Direction: s.Direction.String(), Group: s.Group, Rule: lastPart(s.Rule), Action: s.Action, Note: s.Note})
 	}
-	switch said.Verdict {
-	case vfp.Drop:
+	switch {
+	case said.Verdict == vfp.Drop, said.Verdict == vfp.Reply && said.Reason != vfp.DropNone: // dropped, and the sender is told so
 		t.Verdict, t.Reason = "drop", said.Reason.String()
-	case vfp.Pass: // the destination's vSwitch leaves it to its host, where nobody waits for it
+	case said.Verdict == vfp.Pass: // the destination's vSwitch leaves it to its host, where nobody waits for it
 		t.Verdict, t.Reason = "drop", said.Verdict.String()
 	}
 }

@@ -120,7 +120,9 @@ func TestTraceRefuses(t *testing.T) {
 	}{
 		{api.TraceRequest{From: "nobody", To: "10.0.1.12"}, 404, `"nobody"`},
 		{api.TraceRequest{From: "web", To: "there"}, 400, `"there" is not`},
-		{api.TraceRequest{From: "web", To: "fd00::1"}, 400, "IPv4"},
+		{api.TraceRequest{From: "web", To: "fd00::1"}, 400, "no address of the family of fd00::1"},
+		{api.TraceRequest{From: "web", To: "10.0.1.12", Proto: "icmpv6"}, 400, "is not an IPv6 address"},
+		{api.TraceRequest{From: "web", To: "fe80::1%eth0"}, 400, "is not an address"},
 		{api.TraceRequest{From: "web", To: "10.0.1.12", Proto: "sctp"}, 400, `"sctp"`},
 	} {
 		if _, err := b.Trace(c.req); statusOf(err) != c.status || !strings.Contains(err.Error(), c.says) {

@@ -13,7 +13,6 @@ import (
 	"github.com/fairlead-net/fairlead/agent/ports"
 	cc "github.com/fairlead-net/fairlead/controller-client"
 	"github.com/fairlead-net/fairlead/encap"
-	"github.com/fairlead-net/fairlead/overlay"
 )
 
 // wiring makes and removes vNICs. The kernel does; tests have one that needs no root.
@@ -33,12 +32,23 @@ func (kernel) Detach(device string) error                         { return attac
 func (kernel) Exists(device string) (bool, error)                 { return attach.Exists(device) }
 func (kernel) UnderlayMTU(d string, pa net.IP) (int, bool, error) { return attach.UnderlayMTU(d, pa) }
 
-// wanted is the vNIC that a NIC of the model needs. checkHost has read the underlay's MTU.
-func (a *Agent) wanted(endpoint, netns, ifname string, nic *overlay.Endpoint) (attach.Spec, error) {
-	s := attach.Spec{Device: attach.DeviceName(endpoint), Netns: netns, Ifname: ifname, MAC: net.HardwareAddr(nic.MAC[:])}
+// errNoNIC: the controller has no such NIC for this host any more.
+var errNoNIC = errors.New("the controller has placed no such NIC on this host")
+
+// wanted is the vNIC that an endpoint needs. checkHost has read the underlay's MTU.
+func (a *Agent) wanted(r ports.Record) (attach.Spec, error) {
+	s := attach.Spec{Device: attach.DeviceName(r.Name), Netns: r.Netns, Ifname: r.Ifname}
 	if a.underlayMTU == 0 {
 		return s, errors.New(a.fromHost[0].Message)
 	}
+	if r.Network != "" {
+		return a.wantedHere(r, s)
+	}
+	nic := a.model.FindEndpoint(r.NIC)
+	if nic == nil || a.placed(nic) != nil {
+		return s, errNoNIC
+	}
+	s.MAC = net.HardwareAddr(nic.MAC[:])
 	mtu, err := encap.InnerMTU(a.model.Encapsulation, a.cfg.PA().Is6(), a.underlayMTU)
 	if err != nil {
 		return s, err
@@ -47,8 +57,12 @@ func (a *Agent) wanted(endpoint, netns, ifname string, nic *overlay.Endpoint) (a
 	for i := range nic.Addresses {
 		ad := &nic.Addresses[i]
 		s.Addresses = append(s.Addresses, netip.PrefixFrom(ad.CA, ad.Subnet.Prefix.Bits()))
-		if !s.Gateway.IsValid() {
-			s.Gateway = ad.Subnet.Gateway
+		gateway := &s.Gateway
+		if ad.CA.Is6() {
+			gateway = &s.Gateway6
+		}
+		if !gateway.IsValid() {
+			*gateway = ad.Subnet.Gateway
 		}
 	}
 	return s, nil
@@ -66,11 +80,10 @@ func (a *Agent) repair() {
 		if there || err != nil || a.model == nil {
 			continue
 		}
-		nic := a.model.FindEndpoint(r.NIC)
-		if nic == nil || a.placed(nic) != nil {
+		s, err := a.wanted(r)
+		if errors.Is(err, errNoNIC) {
 			continue
 		}
-		s, err := a.wanted(r.Name, r.Netns, r.Ifname, nic)
 		if err == nil {
 			err = a.wiring.Attach(s)
 		}
@@ -92,16 +105,19 @@ func (a *Agent) repair() {
 // outdated names the endpoints that were attached with another MAC, address or MTU than the controller says now.
 func (a *Agent) outdated() (problems []cc.Problem) {
 	for _, r := range a.records {
-		nic := a.model.FindEndpoint(r.NIC)
-		if r.Phase != ports.Attached || nic == nil {
+		if r.Phase != ports.Attached {
 			continue
 		}
-		s, err := a.wanted(r.Name, r.Netns, r.Ifname, nic)
+		s, err := a.wanted(r)
 		if err != nil {
-			continue // told by checkHost
+			continue // told by checkHost, or by Compile
+		}
+		resource := r.Name
+		if nic := a.model.FindEndpoint(r.NIC); r.Network == "" && nic != nil {
+			resource = nic.Ref
 		}
 		complain := func(what string, is, was any) {
-			problems = append(problems, cc.Problem{Code: "endpoint-outdated", Severity: "warning", Resource: nic.Ref,
+			problems = append(problems, cc.Problem{Code: "endpoint-outdated", Severity: "warning", Resource: resource,
 				Message: fmt.Sprintf("%s is %v now, endpoint %q was attached with %v and keeps that until it is detached and attached again", what, is, r.Name, was)})
 		}
 		if s.MAC.String() != r.MAC {

@@ -47,7 +47,16 @@ type NetworkInterface struct {
 	Server           string            `json:"server,omitempty"` // ref of the server it is placed on, or ""
 	Primary          bool              `json:"primary,omitempty"`
 	MACSpoofing      bool              `json:"macSpoofing,omitempty"` // portSettings.macSpoofingEnabled
+	Port             PortSettings      `json:"port,omitzero"`
+	DNSServers       []string          `json:"dnsServers,omitempty"` // dnsSettings.dnsServers
 	IPConfigurations []IPConfiguration `json:"ipConfigurations,omitempty"`
+}
+
+// PortSettings are the numbers of a NIC's portSettings as written; "" and "0" are no limit.
+type PortSettings struct {
+	FlowLimit           string `json:"flowLimit,omitempty"`           // portFlowLimit
+	OutboundMaximumMbps string `json:"outboundMaximumMbps,omitempty"` // qosSettings: what the NIC may send
+	InboundMaximumMbps  string `json:"inboundMaximumMbps,omitempty"`  // qosSettings: what it may receive
 }
 
 // IPConfiguration is one CA of a NIC.
@@ -71,8 +80,8 @@ type AccessControlList struct {
 	Rules []ACLRule `json:"rules,omitempty"`
 }
 
-// ACLRule in the fabric's words; prefixes are "*", an address, a prefix, or a comma separated list of
-// these; port ranges are "*", "80", "80-90", or a comma separated list.
+// ACLRule in the fabric's words; prefixes are "*", an address, a prefix, a tag such as "VirtualNetwork", or
+// a comma separated list of these; port ranges are "*", "80", "80-90", or a comma separated list.
 type ACLRule struct {
 	Meta
 	Protocol                 string `json:"protocol,omitempty"`  // "All", "*", "TCP", "UDP", "ICMP", "ICMPv6", or a number

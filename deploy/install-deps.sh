@@ -12,7 +12,8 @@ packages_of() {
     test)     echo "$(packages_of demo)" python3-scapy ;;
     # The eBPF programs are compiled with Debian's clang against libbpf's headers.
     generate) echo clang libbpf-dev linux-libc-dev llvm ;;
-    bench)    echo ethtool iperf3 iproute2 procps util-linux ;;
+    # nftables and Open vSwitch are what ours is compared with.
+    bench)    echo ethtool iperf3 nftables openvswitch-switch ;;
     *)        echo "install-deps.sh: unknown section '$1': want demo, test, generate or bench" >&2; return 2 ;;
   esac
 }

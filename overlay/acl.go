@@ -92,7 +92,11 @@ func collectRules(buf []item[cc.ACLRule], parent string, list []cc.ACLRule) []it
 // parse fills in the rules. Those it cannot read it treats as the package documentation says; then the list is degraded.
 func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
 	var p ruleParser
-	a.Rules = make([]vfp.Rule, 0, len(items))
+	type parsed struct {
+		vfp.Rule
+		ruleTags
+	}
+	list, tagged := make([]parsed, 0, len(items)), false
 	for i, it := range items {
 		duplicate := i > 0 && items[i-1].Key == it.Key || i+1 < len(items) && items[i+1].Key == it.Key
 		rule, directions := p.parse(it, duplicate)
@@ -100,12 +104,25 @@ func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
 			a.filtered[d] = a.filtered[d] || directions[d]
 			if directions[d] && (p.valid || rule.Action == vfp.Block) {
 				rule.Direction = vfp.Direction(d)
-				a.Rules = append(a.Rules, rule)
+				list = append(list, parsed{rule, p.tags})
+				tagged = tagged || p.tags != ruleTags{}
 			}
 		}
 		a.degraded = a.degraded || !p.valid
 	}
-	slices.SortFunc(a.Rules, compareRules)
+	slices.SortFunc(list, func(x, y parsed) int {
+		return cmp.Or(compareRules(x.Rule, y.Rule), cmp.Compare(x.source, y.source), cmp.Compare(x.destination, y.destination))
+	})
+	a.Rules = make([]vfp.Rule, len(list))
+	if tagged {
+		a.tags = make([]ruleTags, len(list))
+	}
+	for i := range list {
+		a.Rules[i] = list[i].Rule
+		if tagged {
+			a.tags[i] = list[i].ruleTags
+		}
+	}
 	return p.complaints
 }
 

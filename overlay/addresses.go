@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -71,6 +72,9 @@ func (b *builder) ipConfiguration(ep *Endpoint, it item[cc.IPConfiguration], pre
 func (s *Subnet) usable(ca netip.Addr) error {
 	if err := hostAddr(s.Prefix, ca); err != nil {
 		return err
+	}
+	if ca.Is6() && ca.IsLinkLocalUnicast() {
+		return errors.New("is link-local, such as every interface gives itself")
 	}
 	if ca == s.Gateway {
 		return fmt.Errorf("is the gateway of %s", s.Ref)

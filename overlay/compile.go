@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
+	"github.com/fairlead-net/fairlead/encap"
 	"github.com/fairlead-net/fairlead/vfp"
 )
 
@@ -15,29 +16,69 @@ type AttachedPort struct {
 	ID     string // endpoint name
 	Device string // host side of the vNIC
 	NIC    string // id or reference of the network interface
+	Kind   string // PortVeth (also for "") or PortTap
+	// HostNetwork, when not "", is the host-local network the port is in, instead of a NIC's; then MAC and Addresses are
+	// what the agent gave it.
+	HostNetwork string
+	MAC         vfp.MAC
 	// Addresses the port may have of the network interface's; nil: all.
 	Addresses []netip.Addr
 }
 
+// What the host side of a port is.
+const (
+	PortVeth = "veth" // the agent configures the other side
+	PortTap  = "tap"  // a machine of its own is behind it, which asks by DHCP
+)
+
 // Compile makes the policy of one host: its ports, the virtual networks they are in with all their mappings, and
 // the ACLs that guard them. A port that cannot be served is left out and named in the problems.
 func Compile(m *Model, host HostConfig, ports []AttachedPort) (*vfp.Policy, []cc.Problem) {
-	c := &compiler{m: m, host: m.FindHost(host.Name), name: host.Name, policy: &vfp.Policy{Encapsulation: m.Encapsulation}}
+	c := &compiler{m: m, config: host, host: m.FindHost(host.Name), name: host.Name, policy: &vfp.Policy{Encapsulation: m.Encapsulation},
+		admin: map[string]vfp.ACL{}, used: map[string]usedACL{}, multicast: map[string]vfp.MulticastMode{}}
+	for ref, mode := range host.MulticastSubnets {
+		c.multicast[cc.RefKey(ref)] = mode
+	}
 	c.providerAddress(host)
+	c.innerMTU()
 	c.ports(ports)
 	c.networks()
+	c.hostNetworks()
+	c.mirrors()
 	c.acls()
 	return c.policy, c.sorted()
 }
 
 type compiler struct {
 	report
-	m      *Model
-	host   *Host // nil: the fabric does not know this host
-	name   string
-	policy *vfp.Policy
-	nets   []*VirtualNetwork // with a port here
-	used   []*ACL
+	m         *Model
+	config    HostConfig
+	host      *Host // nil: the fabric does not know this host
+	name      string
+	policy    *vfp.Policy
+	nets      []*VirtualNetwork  // with a port here
+	used      map[string]usedACL // by the id in the policy
+	admin     map[string]vfp.ACL // the operator's, by id
+	local     []localPort
+	multicast map[string]vfp.MulticastMode // by subnet key
+}
+
+// usedACL is a list and the network of the addresses it guards.
+type usedACL struct {
+	acl *ACL
+	net *VirtualNetwork
+}
+
+// innerMTU is what the underlay leaves for a tenant's packet.
+func (c *compiler) innerMTU() {
+	if c.config.UnderlayMTU == 0 || !c.policy.ProviderAddress.IsValid() {
+		return
+	}
+	mtu, err := encap.InnerMTU(c.m.Encapsulation, c.policy.ProviderAddress.Is6(), c.config.UnderlayMTU)
+	if err != nil {
+		return // the agent says so where it reads the device
+	}
+	c.policy.InnerMTU = mtu
 }
 
 func (c *compiler) providerAddress(config HostConfig) {
@@ -76,7 +117,7 @@ func (c *compiler) networks() {
 	otherFamily := make(map[*Host]int)
 	for _, v := range c.nets {
 		for _, s := range v.Subnets {
-			c.policy.Subnets = append(c.policy.Subnets, vfp.Subnet{VSID: s.VSID, RDID: v.RDID, Prefix: s.Prefix, Gateway: s.Gateway})
+			c.policy.Subnets = append(c.policy.Subnets, vfp.Subnet{VSID: s.VSID, RDID: v.RDID, Prefix: s.Prefix, Gateway: s.Gateway, Multicast: c.multicastOf(s.Key)})
 		}
 		for _, mb := range v.members {
 			h := mb.ep.Host
@@ -102,9 +143,35 @@ func (c *compiler) networks() {
 
 // acls adds those that stand in front of a port here.
 func (c *compiler) acls() {
-	slices.SortFunc(c.used, func(x, y *ACL) int { return strings.Compare(x.Ref, y.Ref) })
-	c.used = slices.Compact(c.used)
-	for _, a := range c.used {
-		c.policy.ACLs = append(c.policy.ACLs, vfp.ACL{ID: a.Ref, Rules: a.Rules, Default: a.Default})
+	for id, u := range c.used {
+		c.policy.ACLs = append(c.policy.ACLs, vfp.ACL{ID: id, Rules: u.acl.rulesFor(u.net), Default: u.acl.Default})
+	}
+	for _, a := range c.admin {
+		c.policy.ACLs = append(c.policy.ACLs, a)
+	}
+	slices.SortFunc(c.policy.ACLs, func(x, y vfp.ACL) int { return strings.Compare(x.ID, y.ID) })
+}
+
+func (c *compiler) multicastOf(subnetKey string) vfp.MulticastMode {
+	if mode, ok := c.multicast[subnetKey]; ok {
+		return mode
+	}
+	return c.config.Multicast
+}
+
+// mirrors gives ports their mirrors; one to a port that is not here waits for it.
+func (c *compiler) mirrors() {
+	for i := range c.policy.Ports {
+		p := &c.policy.Ports[i]
+		m, ok := c.config.Mirrors[p.ID]
+		if !ok {
+			continue
+		}
+		here := slices.ContainsFunc(c.policy.Ports, func(o vfp.Port) bool { return o.ID == m.Port })
+		if m.Port != "" && !here {
+			c.warnf("mirror-target-missing", p.ID, "mirrors: endpoint %s, which is to see the frames of %s, has no port here; nothing is mirrored", quote(m.Port), quote(p.ID))
+			continue
+		}
+		p.Mirror = &m
 	}
 }

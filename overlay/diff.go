@@ -146,20 +146,25 @@ func sameSubnet(x, y *Subnet) bool {
 }
 
 func sameEndpoint(x, y *Endpoint) bool {
-	return x.Resource == y.Resource && x.MAC == y.MAC && x.Primary == y.Primary && x.AllowMACSpoofing == y.AllowMACSpoofing && keyOf(x.Host) == keyOf(y.Host) &&
+	return x.Resource == y.Resource && x.MAC == y.MAC && x.Primary == y.Primary && x.AllowMACSpoofing == y.AllowMACSpoofing && sameSettings(x, y) && keyOf(x.Host) == keyOf(y.Host) &&
 		slices.EqualFunc(x.Addresses, y.Addresses, func(a, b Address) bool {
 			return a.Resource == b.Resource && a.CA == b.CA && a.Subnet.Key == b.Subnet.Key && keyOf(a.ACL) == keyOf(b.ACL)
 		})
 }
 
+func sameSettings(x, y *Endpoint) bool {
+	return x.FlowLimit == y.FlowLimit && x.Mbps == y.Mbps && slices.Equal(x.DNS, y.DNS)
+}
+
 func sameACL(x, y *ACL) bool {
-	return x == y || x.Resource == y.Resource && x.Default == y.Default && x.Missing == y.Missing && slices.EqualFunc(x.Rules, y.Rules, sameRule)
+	return x == y || x.Resource == y.Resource && x.Default == y.Default && x.Missing == y.Missing && slices.Equal(x.tags, y.tags) && slices.EqualFunc(x.Rules, y.Rules, sameRule)
 }
 
 func sameRule(x, y vfp.Rule) bool {
 	return x.ID == y.ID && x.Direction == y.Direction && x.Priority == y.Priority && x.Protocol == y.Protocol && x.Action == y.Action && x.Logging == y.Logging &&
 		slices.Equal(x.Sources, y.Sources) && slices.Equal(x.Destinations, y.Destinations) &&
-		slices.Equal(x.SourcePorts, y.SourcePorts) && slices.Equal(x.DestinationPorts, y.DestinationPorts)
+		slices.Equal(x.SourcePorts, y.SourcePorts) && slices.Equal(x.DestinationPorts, y.DestinationPorts) &&
+		slices.Equal(x.ICMP, y.ICMP) && x.TCPFlags == y.TCPFlags
 }
 
 // keyOf is "" for nil.

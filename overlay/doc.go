@@ -34,8 +34,16 @@
 // Ports only exist in TCP and UDP: a rule for protocol "All" with a port condition matches nothing else. "*" and
 // "0-65535" are no port condition. "ICMP" is protocol 1, "ICMPv6" is 58. [derived]
 //
-// Named tags (VirtualNetwork, Internet, AzureLoadBalancer) are not resolved yet: an ACL is shared between virtual
-// networks, so what a tag means depends on where the ACL is used.
+// A tag stands for addresses: VirtualNetwork for the address prefixes of the virtual network (without any, its subnets'),
+// Internet for every other address, "Any" for all. [derived] An ACL is shared between virtual networks, so [Compile]
+// resolves tags for each network it guards; the policy then holds one instance per network, see [ACLRef]. Other tags are
+// unreadable fields.
+//
+// # The operator's part
+//
+// [HostConfig] holds what the host's own configuration adds: admin rules ([ParseAdminRule]), in a list that comes before
+// those of the tenants and lets pass what no rule of it matches; limits, mirrors, multicast; and host-local networks,
+// whose VSIDs are below those of tenants and never on the wire.
 //
 // # Identifiers
 //

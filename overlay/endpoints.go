@@ -42,6 +42,7 @@ func (b *builder) networkInterfaces(list []cc.NetworkInterface) {
 // endpoint reads what belongs to the interface itself; false if it cannot be used at all.
 func (b *builder) endpoint(ep *Endpoint, v *cc.NetworkInterface, prev *Endpoint) bool {
 	ep.Primary, ep.AllowMACSpoofing = v.Primary, v.MACSpoofing
+	b.settings(ep, v, prev)
 	var err error
 	if ep.MAC, err = parseMAC(strings.TrimSpace(v.MAC)); err != nil {
 		if prev == nil {
@@ -70,6 +71,7 @@ func (b *builder) endpoint(ep *Endpoint, v *cc.NetworkInterface, prev *Endpoint)
 
 func (b *builder) keepEndpoint(ep, prev *Endpoint) {
 	ep.MAC, ep.Primary, ep.AllowMACSpoofing = prev.MAC, prev.Primary, prev.AllowMACSpoofing
+	ep.FlowLimit, ep.Mbps, ep.DNS = prev.FlowLimit, prev.Mbps, prev.DNS
 	if prev.Host != nil {
 		ep.Host = b.hosts.byKey[prev.Host.Key]
 	}

@@ -69,7 +69,10 @@ type Endpoint struct {
 	Host             *Host // nil: not placed on any known server
 	Primary          bool
 	AllowMACSpoofing bool
-	Addresses        []Address // by Key; those in force
+	FlowLimit        uint32       // 0: none of its own
+	Mbps             [2]uint32    // by vfp.Direction; 0: unlimited
+	DNS              []netip.Addr // servers to offer it
+	Addresses        []Address    // by Key; those in force
 }
 
 // Address is one ipConfiguration: a CA of an endpoint.
@@ -95,9 +98,10 @@ type ACL struct {
 	// Missing: something refers to this list but it does not exist; it blocks everything.
 	Missing bool
 
-	blockAll bool    // whatever the options say
-	filtered [2]bool // directions with at least one declared rule
-	degraded bool    // built from rules that were not all readable: never a "last good version"
+	tags     []ruleTags // of Rules; nil: no rule has any
+	blockAll bool       // whatever the options say
+	filtered [2]bool    // directions with at least one declared rule
+	degraded bool       // built from rules that were not all readable: never a "last good version"
 }
 
 // Origin says where a value comes from.

@@ -22,18 +22,23 @@ func (c *compiler) ports(ports []AttachedPort) {
 			c.errorf("port-duplicate", p.NIC, "endpoint %s is attached twice; device %s is left out", quote(p.ID), quote(p.Device))
 			continue
 		}
+		if p.HostNetwork != "" {
+			c.hostPort(p)
+			continue
+		}
 		ep := c.endpointOf(p)
 		if ep == nil {
 			continue
 		}
-		port := vfp.Port{ID: p.ID, Device: p.Device, MAC: ep.MAC, AllowMACSpoofing: ep.AllowMACSpoofing}
+		port := vfp.Port{ID: p.ID, Device: p.Device, MAC: ep.MAC, AllowMACSpoofing: ep.AllowMACSpoofing,
+			Limits: ep.limits(c.config.Limits), Bandwidth: c.bandwidth(p.ID, ep.bandwidth())}
 		for _, a := range c.addressesOf(p, ep) {
 			if other, taken := holder[a]; taken {
 				c.errorf("port-address-duplicate", a.Ref, "address %s of endpoint %s is already attached as endpoint %s, which keeps it", a.CA, quote(p.ID), quote(other))
 				continue
 			}
 			holder[a] = p.ID
-			port.Addresses = append(port.Addresses, c.address(a))
+			port.Addresses = append(port.Addresses, c.address(p.ID, a))
 			c.nets = append(c.nets, a.Subnet.Network)
 		}
 		if len(port.Addresses) == 0 {
@@ -43,8 +48,21 @@ func (c *compiler) ports(ports []AttachedPort) {
 		slices.SortFunc(port.Addresses, func(x, y vfp.Address) int {
 			return cmp.Or(x.CA.Compare(y.CA), cmp.Compare(x.VSID, y.VSID))
 		})
+		if p.Kind == PortTap {
+			port.DHCP = c.dhcp(&port, ep)
+		}
 		c.policy.Ports = append(c.policy.Ports, port)
 	}
+}
+
+// bandwidth is what the operator says, else what the controller says, per direction.
+func (c *compiler) bandwidth(endpoint string, b [2]vfp.Bandwidth) [2]vfp.Bandwidth {
+	for d, own := range c.config.Bandwidth[endpoint] {
+		if own.BitsPerSecond != 0 {
+			b[d] = own
+		}
+	}
+	return b
 }
 
 func (c *compiler) endpointOf(p *AttachedPort) *Endpoint {
@@ -80,17 +98,23 @@ func (c *compiler) addressesOf(p *AttachedPort, ep *Endpoint) []*Address {
 	return list
 }
 
-// address puts the subnet's ACL before the address's own, for both directions.
-func (c *compiler) address(a *Address) vfp.Address {
+// address puts the operator's ACL first, then the subnet's, then the address's own, for both directions.
+func (c *compiler) address(endpoint string, a *Address) vfp.Address {
 	subnetACL := a.Subnet.ACL
 	if c.m.ACLCombine == CombineNIC && a.ACL != nil {
 		subnetACL = nil
 	}
 	out := vfp.Address{CA: a.CA, VSID: a.Subnet.VSID, RDID: a.Subnet.Network.RDID}
+	if id := c.adminFor(endpoint); id != "" {
+		out.ACLs = append(out.ACLs, id)
+	}
 	for _, acl := range []*ACL{subnetACL, a.ACL} {
-		if acl != nil && !slices.Contains(out.ACLs, acl.Ref) {
-			out.ACLs = append(out.ACLs, acl.Ref)
-			c.used = append(c.used, acl)
+		if acl == nil {
+			continue
+		}
+		if id := acl.instanceID(a.Subnet.Network); !slices.Contains(out.ACLs, id) {
+			out.ACLs = append(out.ACLs, id)
+			c.used[id] = usedACL{acl, a.Subnet.Network}
 		}
 	}
 	return out

@@ -7,12 +7,6 @@ import (
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
-// HostConfig is what the agent's own config says about the host it runs on.
-type HostConfig struct {
-	Name            string // id of its server (or reference)
-	ProviderAddress netip.Addr
-}
-
 // Mapping says where a CA lives.
 type Mapping struct {
 	Endpoint *Endpoint

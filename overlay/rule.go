@@ -10,6 +10,7 @@ import (
 
 // ruleParser reads one rule after another and gathers the complaints of all.
 type ruleParser struct {
+	tags       ruleTags // of the last rule read
 	complaints []complaint
 	valid      bool // the last rule read
 	ref        string
@@ -45,9 +46,9 @@ func (p *ruleParser) parse(it item[cc.ACLRule], duplicate bool) (r vfp.Rule, in 
 	p.check("properties.protocol", v.Protocol, err)
 
 	var masked bool
-	r.Sources, masked, err = parsePrefixes(v.SourceAddressPrefix)
+	r.Sources, p.tags.source, masked, err = parsePrefixes(v.SourceAddressPrefix)
 	p.checkPrefix("properties.sourceAddressPrefix", v.SourceAddressPrefix, masked, err)
-	r.Destinations, masked, err = parsePrefixes(v.DestinationAddressPrefix)
+	r.Destinations, p.tags.destination, masked, err = parsePrefixes(v.DestinationAddressPrefix)
 	p.checkPrefix("properties.destinationAddressPrefix", v.DestinationAddressPrefix, masked, err)
 	r.SourcePorts, err = rulePorts(v.SourcePortRange, r.Protocol)
 	p.check("properties.sourcePortRange", v.SourcePortRange, err)

@@ -12,56 +12,70 @@ import (
 	"github.com/fairlead-net/fairlead/vfp"
 )
 
-// errTag: the word is a service tag, which depends on where the ACL is used.
-var errTag = errors.New("is a named tag, which is not supported yet")
+// errTag: the word is a tag that nobody here can resolve.
+var errTag = errors.New("is a named tag, which is not supported here")
 
-// parsePrefixes reads "*", "", an address, a prefix, a range a-b, or a comma separated list of these. A nil list
-// without an error is "everything".
-func parsePrefixes(s string) (list []netip.Prefix, masked bool, err error) {
+// parsePrefixes reads "*", "", an address, a prefix, a range a-b, a tag, or a comma separated list of these. A nil list
+// without tags and without an error is "everything".
+func parsePrefixes(s string) (list []netip.Prefix, tags tags, masked bool, err error) {
 	s = strings.TrimSpace(s)
 	if s == "" || s == "*" {
-		return nil, false, nil
+		return nil, 0, false, nil
 	}
 	everything := false
 	for word := range strings.SplitSeq(s, ",") {
 		word = strings.TrimSpace(word)
 		switch strings.ToUpper(word) {
-		case "*":
+		case "*", "ANY":
 			everything = true // read on: the rest of the list must be readable too
 			continue
-		case "VIRTUALNETWORK", "INTERNET", "AZURELOADBALANCER":
-			return nil, false, errTag
+		case "VIRTUALNETWORK":
+			tags |= tagVirtualNetwork
+			continue
+		case "INTERNET":
+			tags |= tagInternet
+			continue
+		case "AZURELOADBALANCER":
+			return nil, 0, false, errTag
 		}
 		if strings.Contains(word, "/") {
 			p, m, err := parsePrefix(word)
 			if err != nil {
-				return nil, false, err
+				return nil, 0, false, err
 			}
 			masked = masked || m
 			list = append(list, p)
 			continue
 		}
-		from, to, isRange := strings.Cut(word, "-")
-		first, err := netip.ParseAddr(strings.TrimSpace(from))
-		if err != nil || first.Zone() != "" {
-			return nil, false, errors.New("is not an address prefix")
-		}
-		last := first
-		if isRange {
-			if last, err = netip.ParseAddr(strings.TrimSpace(to)); err != nil || last.Zone() != "" {
-				return nil, false, errors.New("is not an address range")
-			}
-		}
-		first, last = first.Unmap(), last.Unmap()
-		if first.BitLen() != last.BitLen() || last.Less(first) {
-			return nil, false, errors.New("is a reversed address range")
+		first, last, err := parseRange(word)
+		if err != nil {
+			return nil, 0, false, err
 		}
 		list = appendRange(list, first, last)
 	}
 	if everything {
-		return nil, masked, nil
+		return nil, 0, masked, nil
 	}
-	return mergePrefixes(list), masked, nil
+	return mergePrefixes(list), tags, masked, nil
+}
+
+// parseRange reads an address, or a range a-b of one family.
+func parseRange(word string) (first, last netip.Addr, err error) {
+	from, to, isRange := strings.Cut(word, "-")
+	if first, err = netip.ParseAddr(strings.TrimSpace(from)); err != nil || first.Zone() != "" {
+		return first, last, errors.New("is not an address prefix")
+	}
+	last = first
+	if isRange {
+		if last, err = netip.ParseAddr(strings.TrimSpace(to)); err != nil || last.Zone() != "" {
+			return first, last, errors.New("is not an address range")
+		}
+	}
+	first, last = first.Unmap(), last.Unmap()
+	if first.BitLen() != last.BitLen() || last.Less(first) {
+		return first, last, errors.New("is a reversed address range")
+	}
+	return first, last, nil
 }
 
 // appendRange covers first..last with the fewest prefixes.

@@ -1,6 +1,10 @@
 package vfp
 
-import "time"
+import (
+	"context"
+	"net/netip"
+	"time"
+)
 
 // Datapath enforces a Policy on this host.
 type Datapath interface {
@@ -8,6 +12,9 @@ type Datapath interface {
 	// error the previous policy stays in force. A port whose device does not exist is left out and named in the
 	// returned problems; everything else is in force.
 	Apply(p *Policy) ([]PortProblem, error)
+	// ChangeACL puts a change of one ACL in force that Apply has put in force before: every packet sees the whole
+	// change or nothing of it. The next Apply must bring a policy that has the change, or it is undone.
+	ChangeACL(c ACLChange) error
 	// Status is what the datapath itself knows about its state.
 	Status() (Status, error)
 	// Counters of every port and rule since they were created.
@@ -16,10 +23,20 @@ type Datapath interface {
 	Flows() ([]Flow, error)
 	// Trace runs one frame as if the port's endpoint had sent it, changing nothing.
 	Trace(portID string, frame []byte) (Trace, error)
+	// Watch calls f with what happens, in the order it happened, until ctx ends. Nothing waits for f: what it is too slow
+	// for is lost, and the next event says how many were.
+	Watch(ctx context.Context, f func(Event)) error
 	// Sweep removes flows that are past their idle timeout and returns how many.
 	Sweep() (int, error)
 	// Close releases user-space resources; packets keep flowing.
 	Close() error
+}
+
+// ACLChange takes rules out of an ACL and puts others in.
+type ACLChange struct {
+	ACL    string
+	Remove []string // IDs; one that is not there is an error
+	Put    []Rule   // with IDs that are not there (any more)
 }
 
 // PortProblem says why a port is not in force.
@@ -53,10 +70,38 @@ const DefaultRule = "default-"
 type PortCounters struct {
 	RxPackets, RxBytes, TxPackets, TxBytes uint64
 	Drops                                  map[DropReason]uint64
+	// Meter by class and Direction: what the endpoint sent and received.
+	Meter [MeterClasses][2]RuleCounters
+	Flows FlowCounters
+}
+
+// FlowCounters of a port's flow table.
+type FlowCounters struct {
+	Now     uint64 // in the table
+	Created uint64
+	Evicted uint64 // half-open ones that gave way to newer ones
+	Refused uint64 // new flows dropped: DropFlowLimit
 }
 
 // RuleCounters count packets of flows the rule decided.
-type RuleCounters struct{ Packets, Bytes uint64 }
+type RuleCounters struct {
+	Packets, Bytes uint64
+	LastHit        time.Time // zero: never, or not known
+}
+
+// MeterClass says between whom a flow is.
+type MeterClass uint8
+
+const (
+	MeterSubnet  MeterClass = 0 // both ends in one subnet
+	MeterNetwork MeterClass = 1 // in two subnets of a routing domain
+	MeterOutside MeterClass = 2 // the other end is outside: NAT
+)
+
+// MeterClasses is how many there are.
+const MeterClasses = 3
+
+func (c MeterClass) String() string { return [...]string{"subnet", "network", "outside"}[c] }
 
 // Flow is one connection at one port.
 type Flow struct {
@@ -65,11 +110,45 @@ type Flow struct {
 	Protocol                    uint8
 	Source, Destination         string // the initiator's and the responder's address
 	SourcePort, DestinationPort uint16
-	State                       string    // "syn", "established", "fin", "closed", "udp", "icmp", "other"
+	State                       string    // FlowState.Name, or "forbidden"
 	Packets, Bytes              [2]uint64 // per Direction relative to the port
 	Age, Idle                   time.Duration
 	Rules                       []RuleKey // that let it in
 	Transposition               string
+	Meter                       MeterClass
+}
+
+// Event is something that happened in a datapath.
+type Event struct {
+	Kind                        EventKind
+	Time                        time.Time
+	PortID                      string // empty: the host
+	Direction                   Direction
+	Protocol                    uint8
+	Source, Destination         netip.Addr // of the packet
+	SourcePort, DestinationPort uint16
+	Length                      int
+	Rule                        RuleKey    // EventACL: of a rule with logging that decided a flow's first packet
+	Action                      Action     // EventACL
+	Reason                      DropReason // EventDrop
+	// Suppressed is how many events like this one (same rule, or same port and reason) were left out since the last.
+	Suppressed uint64
+	// Lost is how many events of any kind were lost before this one, because nobody read fast enough.
+	Lost uint64
+}
+
+// EventKind says what an Event is about.
+type EventKind uint8
+
+const (
+	EventACL        EventKind = 1 // a rule with logging decided
+	EventDrop       EventKind = 2 // a packet was dropped
+	EventFlowNew    EventKind = 3
+	EventFlowClosed EventKind = 4 // it timed out, ended or was evicted
+)
+
+func (k EventKind) String() string {
+	return [...]string{"", "acl", "drop", "flow-new", "flow-closed"}[k]
 }
 
 // Verdict of the pipeline for one packet.
@@ -81,10 +160,12 @@ const (
 	Encapsulate Verdict = 2 // to another host
 	Reply       Verdict = 3 // answered by the vSwitch itself (ARP, ND, router echo)
 	Pass        Verdict = 4 // not ours: left to the host's own stack
+	Replicate   Verdict = 5 // multicast: copies went out, see Trace.Copies
+	Translate   Verdict = 6 // to the outside, as from the host's address
 )
 
 func (v Verdict) String() string {
-	return [...]string{"drop", "deliver", "encapsulate", "reply", "pass"}[v]
+	return [...]string{"drop", "deliver", "encapsulate", "reply", "pass", "replicate", "translate"}[v]
 }
 
 // Trace is a packet's walk through the layers.
@@ -94,11 +175,21 @@ type Trace struct {
 	Steps   []Step
 	// Port it is delivered to, when Verdict is Deliver.
 	Port string
-	// Frame as it leaves (Deliver, Encapsulate, Reply).
+	// Frame as it leaves (Deliver, Encapsulate, Reply, Translate).
 	Frame []byte
+	// Copies of a multicast packet (Replicate), in the order they are made.
+	Copies []Copy
+	// Mirrored copies, whatever the verdict: to another port, or encapsulated to a collector (Port is empty).
+	Mirrored []Copy
 	// Agrees is false when the kernel datapath and the model disagree; Disagreement says how.
 	Agrees       bool
 	Disagreement string
+}
+
+// Copy is one copy of a replicated packet: to a port of this host, or encapsulated to another host.
+type Copy struct {
+	Port  string
+	Frame []byte
 }
 
 // Step is one decision of a layer.

@@ -28,10 +28,23 @@ const (
 	DropECN                  DropReason = 18 // outer congestion mark on a not-ECN-capable inner packet (RFC 6040)
 	DropPortUnknown          DropReason = 19 // the device has a program but no port in the policy
 	DropInternal             DropReason = 20 // the kernel refused a header change
+	DropFlowLimit            DropReason = 21 // the port's flow table is full of answered flows
+	DropMTU                  DropReason = 22 // too big for the underlay; an ICMP error tells the sender
+	DropICMPUnrelated        DropReason = 23 // an ICMP error that belongs to no flow
+	DropRAGuard              DropReason = 24 // the endpoint plays IPv6 router (RA or redirect)
+	DropNDSpoof              DropReason = 25 // ND source or target is not the port
+	DropNDUnanswered         DropReason = 26 // nobody to answer for, or nothing to answer
+	DropBandwidth            DropReason = 27 // over the port's bandwidth limit
+	DropIPOptions            DropReason = 28 // source routing: IPv4 LSRR and SSRR, IPv6 routing header
+	DropNAT                  DropReason = 29 // no port left to translate to, or nothing to translate
+	DropDHCPUnanswered       DropReason = 30 // a DHCP message the vSwitch has no answer to
 )
 
+// LastDropReason is the highest there is.
+const LastDropReason = DropDHCPUnanswered
+
 // DropReasons is how many reasons the kernel counts per port.
-const DropReasons = 32
+const DropReasons = 64
 
 var dropReasonText = map[DropReason]string{
 	DropNone:                 "none",
@@ -55,6 +68,16 @@ var dropReasonText = map[DropReason]string{
 	DropECN:                  "ecn",
 	DropPortUnknown:          "port-unknown",
 	DropInternal:             "internal",
+	DropFlowLimit:            "flow-limit",
+	DropMTU:                  "mtu",
+	DropICMPUnrelated:        "icmp-unrelated",
+	DropRAGuard:              "ra-guard",
+	DropNDSpoof:              "nd-spoof",
+	DropNDUnanswered:         "nd-unanswered",
+	DropBandwidth:            "bandwidth",
+	DropIPOptions:            "ip-options",
+	DropNAT:                  "nat",
+	DropDHCPUnanswered:       "dhcp-unanswered",
 }
 
 func (r DropReason) String() string {

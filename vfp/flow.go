@@ -16,9 +16,10 @@ const flowBothFIN = FlowInitiatorFIN | FlowResponderFIN
 
 // IP protocol numbers the flow table knows.
 const (
-	ProtocolICMP = 1
-	ProtocolTCP  = 6
-	ProtocolUDP  = 17
+	ProtocolICMP   = 1
+	ProtocolTCP    = 6
+	ProtocolUDP    = 17
+	ProtocolICMPv6 = 58
 )
 
 // Ended reports whether a TCP connection is over: a new SYN may take its ports.
@@ -29,8 +30,10 @@ func IdleTimeout(proto uint8, s FlowState) time.Duration {
 	switch proto {
 	case ProtocolTCP:
 		switch {
-		case s.Ended():
-			return 10 * time.Second
+		case s&FlowRST != 0:
+			return time.Second
+		case s.Ended(): // a FIN may be sent again
+			return 5 * time.Second
 		case s&flowBothFIN != 0:
 			return 60 * time.Second
 		case s&FlowAnswered != 0:
@@ -42,7 +45,7 @@ func IdleTimeout(proto uint8, s FlowState) time.Duration {
 			return 180 * time.Second
 		}
 		return 30 * time.Second
-	case ProtocolICMP:
+	case ProtocolICMP, ProtocolICMPv6:
 		return 30 * time.Second
 	}
 	return 60 * time.Second

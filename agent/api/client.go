@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -49,26 +50,11 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(q)
+	resp, err := c.send(c.http, q)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-		var e Error
-		if json.Unmarshal(raw, &e) != nil || e.Detail == "" {
-			return fmt.Errorf("agent on %s answers %s: %s", c.socket, resp.Status, strings.TrimSpace(string(raw)))
-		}
-		return &e
-	}
 	if out == nil {
 		return nil
 	}
@@ -76,6 +62,31 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return fmt.Errorf("agent on %s: answer: %w", c.socket, err)
 	}
 	return nil
+}
+
+// send returns an answer that is not an error.
+func (c *Client) send(by *http.Client, q *http.Request) (*http.Response, error) {
+	resp, err := by.Do(q)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		if q.Context().Err() != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	var e Error
+	if json.Unmarshal(raw, &e) != nil || e.Detail == "" {
+		return nil, fmt.Errorf("agent on %s answers %s: %s", c.socket, resp.Status, strings.TrimSpace(string(raw)))
+	}
+	return nil, &e
 }
 
 // Get reads a document such as "/v1/status" into out.
@@ -97,6 +108,56 @@ func (c *Client) Attach(ctx context.Context, r AttachRequest) (*Endpoint, error)
 // Detach an endpoint.
 func (c *Client) Detach(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodDelete, "/v1/endpoints/"+url.PathEscape(name), nil, nil)
+}
+
+// Layers of an endpoint's port.
+func (c *Client) Layers(ctx context.Context, port string) (*PortLayers, error) {
+	var l PortLayers
+	return &l, c.Get(ctx, "/v1/vfp/ports/"+url.PathEscape(port)+"/layers", &l)
+}
+
+// ErrStreamEnded says that the agent ended a stream of events: it stopped.
+var ErrStreamEnded = errors.New("the agent ended the stream of events")
+
+// Events calls each with what happens, until ctx ends or each returns an error, which it returns.
+func (c *Client) Events(ctx context.Context, query url.Values, each func(Event) error) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/v1/events?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.send(&http.Client{Transport: c.http.Transport}, q) // without a timeout
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxBody)
+	name := ""
+	for lines.Scan() {
+		switch field, value, _ := strings.Cut(lines.Text(), ": "); field {
+		case "event":
+			name = value
+		case "data":
+			if name == "error" {
+				var e Error
+				if err := json.Unmarshal([]byte(value), &e); err != nil {
+					return fmt.Errorf("agent on %s: events: %w", c.socket, err)
+				}
+				return &e
+			}
+			var e Event
+			if err := json.Unmarshal([]byte(value), &e); err != nil {
+				return fmt.Errorf("agent on %s: events: %w", c.socket, err)
+			}
+			if err := each(e); err != nil {
+				return err
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return ErrStreamEnded
 }
 
 // Trace a packet.

@@ -9,6 +9,11 @@ var (
 	packetsDesc  = prometheus.NewDesc("fairlead_endpoint_packets_total", "Packets of an endpoint, by direction as it sees them.", []string{"endpoint", "direction"}, nil)
 	bytesDesc    = prometheus.NewDesc("fairlead_endpoint_bytes_total", "Bytes of an endpoint, by direction as it sees them.", []string{"endpoint", "direction"}, nil)
 	dropsDesc    = prometheus.NewDesc("fairlead_endpoint_drops_total", "Packets dropped at an endpoint's port, by reason.", []string{"endpoint", "reason"}, nil)
+	meterDesc    = prometheus.NewDesc("fairlead_endpoint_meter_bytes_total", "Bytes of an endpoint's allowed flows, by direction and by who the other end is.", []string{"endpoint", "class", "direction"}, nil)
+	portFlows    = prometheus.NewDesc("fairlead_endpoint_flows", "Live flows of an endpoint.", []string{"endpoint"}, nil)
+	madeDesc     = prometheus.NewDesc("fairlead_endpoint_flows_created_total", "Flows an endpoint has had.", []string{"endpoint"}, nil)
+	evictedDesc  = prometheus.NewDesc("fairlead_endpoint_flows_evicted_total", "Half-open flows that gave way to newer ones.", []string{"endpoint"}, nil)
+	refusedDesc  = prometheus.NewDesc("fairlead_endpoint_flows_refused_total", "New flows dropped because the endpoint's flow table was full.", []string{"endpoint"}, nil)
 	hostDesc     = prometheus.NewDesc("fairlead_host_drops_total", "Packets dropped that belong to no port, by reason.", []string{"reason"}, nil)
 	flowsDesc    = prometheus.NewDesc("fairlead_flows", "Live flows.", nil, nil)
 	genDesc      = prometheus.NewDesc("fairlead_policy_generation", "Policies put into force.", nil, nil)
@@ -18,7 +23,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{packetsDesc, bytesDesc, dropsDesc, hostDesc, flowsDesc, genDesc, problemsDesc, syncDesc} {
+	for _, d := range []*prometheus.Desc{packetsDesc, bytesDesc, dropsDesc, meterDesc, portFlows, madeDesc, evictedDesc, refusedDesc, hostDesc, flowsDesc, genDesc, problemsDesc, syncDesc} {
 		ch <- d
 	}
 }
@@ -43,6 +48,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(bytesDesc, e.Counters.TxBytes, e.Name, "tx")
 		for reason, n := range e.Counters.Drops {
 			count(dropsDesc, n, e.Name, reason)
+		}
+		for class, m := range e.Counters.Meter {
+			count(meterDesc, m.RxBytes, e.Name, class, "rx")
+			count(meterDesc, m.TxBytes, e.Name, class, "tx")
+		}
+		if f := e.Counters.Flows; f != nil {
+			gauge(portFlows, float64(f.Now), e.Name)
+			count(madeDesc, f.Created, e.Name)
+			count(evictedDesc, f.Evicted, e.Name)
+			count(refusedDesc, f.Refused, e.Name)
 		}
 	}
 	s, err := c.b.Status()

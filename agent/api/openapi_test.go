@@ -70,7 +70,8 @@ func TestSchemasHaveTheTypesKeys(t *testing.T) {
 	types := map[string]reflect.Type{"Status": reflect.TypeFor[Status](), "Network": reflect.TypeFor[Network](), "Subnet": reflect.TypeFor[Subnet](),
 		"Mapping": reflect.TypeFor[Mapping](), "ACL": reflect.TypeFor[ACL](), "Endpoint": reflect.TypeFor[Endpoint](),
 		"EndpointDocument": reflect.TypeFor[EndpointDocument](), "AttachRequest": reflect.TypeFor[AttachRequest](), "Flow": reflect.TypeFor[Flow](),
-		"TraceRequest": reflect.TypeFor[TraceRequest](), "Trace": reflect.TypeFor[Trace](), "Error": reflect.TypeFor[Error]()}
+		"TraceRequest": reflect.TypeFor[TraceRequest](), "Trace": reflect.TypeFor[Trace](), "Error": reflect.TypeFor[Error](),
+		"PortLayers": reflect.TypeFor[PortLayers](), "Event": reflect.TypeFor[Event]()}
 	for name, s := range doc.Components.Schemas {
 		if types[name] == nil {
 			t.Errorf("schema %s has no type", name)

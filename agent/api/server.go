@@ -76,12 +76,15 @@ func routes(b Backend) *mux.Router {
 	get("/v1/mappings", func(*http.Request) (any, error) { return list("MappingList")(b.Mappings(), nil) })
 	get("/v1/acls", func(*http.Request) (any, error) { return list("ACLList")(b.ACLs()) })
 	get("/v1/flows", func(q *http.Request) (any, error) {
-		flows, err := b.Flows()
-		if name := q.URL.Query().Get("endpoint"); name != "" {
-			flows = slices.DeleteFunc(flows, func(f Flow) bool { return f.Endpoint != name })
+		query, err := parseFlowQuery(q.URL.Query())
+		if err != nil {
+			return nil, err
 		}
-		return list("FlowList")(flows, err)
+		flows, err := b.Flows()
+		return list("FlowList")(query.apply(flows), err)
 	})
+	get("/v1/vfp/ports/{name}/layers", func(q *http.Request) (any, error) { return b.Layers(mux.Vars(q)["name"]) })
+	r.HandleFunc("/v1/events", serveEvents(b)).Methods(http.MethodGet)
 	r.HandleFunc("/v1/trace", func(w http.ResponseWriter, q *http.Request) {
 		var req TraceRequest
 		if err := decode(w, q, &req); err != nil {

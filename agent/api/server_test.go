@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,16 @@ type fakeBackend struct {
 	attached AttachRequest
 	detached string
 	traced   TraceRequest
+	watched  EventFilter
+	events   []Event // then the stream fails with failure, or waits
+	failure  error
+	flows    []Flow
 }
 
 var oneEndpoint = Endpoint{Name: "web", NIC: "nic-web", Network: "contoso", Subnet: "web", MAC: "00:1d:d8:07:00:01", Addresses: []string{"10.0.1.11"},
 	Netns: "/run/netns/web", Ifname: "eth0", Device: "fl0", MTU: 1450, State: "up",
-	Counters: Counters{RxPackets: 1, RxBytes: 2, TxPackets: 3, TxBytes: 4, Drops: map[string]uint64{"ca-spoof": 5}}}
+	Counters: Counters{RxPackets: 1, RxBytes: 2, TxPackets: 3, TxBytes: 4, Drops: map[string]uint64{"ca-spoof": 5},
+		Meter: map[string]Meter{"subnet": {RxBytes: 8, TxBytes: 9}}, Flows: &FlowCounters{Now: 1, Created: 12, Evicted: 13, Refused: 14}}}
 
 func (b *fakeBackend) Status() (*Status, error) {
 	return &Status{Kinded: Kinded{Version, "Status"}, Host: "host-a", Controller: cc.Status{State: cc.StateOK, LastSync: time.Unix(1700000000, 0)},
@@ -42,7 +48,30 @@ func (b *fakeBackend) Networks() []Network                         { return []Ne
 func (b *fakeBackend) Subnets() []Subnet                           { return []Subnet{{ID: "web"}} }
 func (b *fakeBackend) Mappings() []Mapping                         { return []Mapping{{CA: "10.0.1.11"}} }
 func (b *fakeBackend) ACLs() ([]ACL, error)                        { return []ACL{{ID: "gate"}}, b.err }
+func (b *fakeBackend) Layers(port string) (*PortLayers, error) {
+	n := uint64(7)
+	return &PortLayers{Kinded: Kinded{Version, "PortLayers"}, Port: port, Layers: []Layer{{Name: "L", Groups: []LayerGroup{{Name: "g", Rules: []LayerRule{{ID: "r", Packets: &n}}}}}}}, b.err
+}
+func (b *fakeBackend) Events(ctx context.Context, f EventFilter) (func() (Event, error), error) {
+	b.watched = f
+	left, failure := b.events, b.failure
+	return func() (Event, error) {
+		if len(left) > 0 {
+			e := left[0]
+			left = left[1:]
+			return e, nil
+		}
+		if failure != nil {
+			return Event{}, failure
+		}
+		<-ctx.Done()
+		return Event{}, ctx.Err()
+	}, b.err
+}
 func (b *fakeBackend) Flows() ([]Flow, error) {
+	if b.flows != nil {
+		return slices.Clone(b.flows), b.err
+	}
 	return []Flow{{Endpoint: "web"}, {Endpoint: "app"}}, b.err
 }
 func (b *fakeBackend) Trace(r TraceRequest) (*Trace, error) {
@@ -58,7 +87,7 @@ func ask(b Backend, method, target, body string) *httptest.ResponseRecorder {
 
 func TestReading(t *testing.T) {
 	for path, kind := range map[string]string{"/v1/status": "Status", "/v1/endpoints": "EndpointList", "/v1/endpoints/web": "Endpoint", "/v1/networks": "NetworkList",
-		"/v1/subnets": "SubnetList", "/v1/mappings": "MappingList", "/v1/acls": "ACLList", "/v1/flows": "FlowList"} {
+		"/v1/subnets": "SubnetList", "/v1/mappings": "MappingList", "/v1/acls": "ACLList", "/v1/flows": "FlowList", "/v1/vfp/ports/web/layers": "PortLayers"} {
 		w := ask(&fakeBackend{}, "GET", path, "")
 		var doc struct {
 			APIVersion, Kind string
@@ -131,6 +160,19 @@ func TestProblems(t *testing.T) {
 		{"POST", "/v1/endpoints", `{} {}`, nil, 400, "request body: more than one"},
 		{"POST", "/v1/endpoints", `{"name":"` + strings.Repeat("a", maxBody) + `"}`, nil, 413, "request body: more than 65536 bytes"},
 		{"POST", "/v1/trace", `{"dport":65536}`, nil, 400, "request body: cannot unmarshal number 65536"},
+		{"GET", "/v1/vfp/ports/web/layers", "", Errorf(404, "endpoint %q has no port", "web"), 404, `endpoint "web" has no port`},
+		{"GET", "/v1/events?kind=acl,dorp", "", nil, 400, `kind: "dorp": want acl, drop or flow`},
+		{"GET", "/v1/events?colour=blue", "", nil, 400, `unknown query parameter "colour"`},
+		{"GET", "/v1/events", "", theirs, 500, "map is full"},
+		{"GET", "/v1/flows?colour=blue", "", nil, 400, `unknown query parameter "colour"`},
+		{"GET", "/v1/flows?proto=sctp", "", nil, 400, `proto: "sctp"`},
+		{"GET", "/v1/flows?state=dead", "", nil, 400, `state: "dead"`},
+		{"GET", "/v1/flows?source=there", "", nil, 400, `source: "there" is neither`},
+		{"GET", "/v1/flows?destination=10.0.0.0/40", "", nil, 400, `destination: "10.0.0.0/40" is neither`},
+		{"GET", "/v1/flows?port=65536", "", nil, 400, `port: "65536" is not a port`},
+		{"GET", "/v1/flows?direction=up", "", nil, 400, `direction: "up"`},
+		{"GET", "/v1/flows?sort=colour", "", nil, 400, `sort: "colour": want age, bytes`},
+		{"GET", "/v1/flows?limit=0", "", nil, 400, `limit: "0"`},
 		{"GET", "/v1/trace?dport=x", "", nil, 400, `"x" is not a port`},
 		{"GET", "/v1/trace?colour=blue", "", nil, 400, `unknown query parameter "colour"`},
 	} {
@@ -154,6 +196,9 @@ func TestMetrics(t *testing.T) {
 		`fairlead_endpoint_bytes_total{direction="tx",endpoint="web"} 4`,
 		`fairlead_endpoint_drops_total{endpoint="web",reason="ca-spoof"} 5`,
 		`fairlead_host_drops_total{reason="pa-spoof"} 6`,
+		`fairlead_endpoint_meter_bytes_total{class="subnet",direction="tx",endpoint="web"} 9`,
+		`fairlead_endpoint_flows{endpoint="web"} 1`, `fairlead_endpoint_flows_created_total{endpoint="web"} 12`,
+		`fairlead_endpoint_flows_evicted_total{endpoint="web"} 13`, `fairlead_endpoint_flows_refused_total{endpoint="web"} 14`,
 		`fairlead_flows 7`, `fairlead_policy_generation 3`,
 		`fairlead_problems{severity="error"} 0`, `fairlead_problems{severity="warning"} 1`,
 		`fairlead_controller_last_sync_timestamp_seconds 1.7e+09`,

@@ -80,6 +80,7 @@ type Network struct {
 	RDID            string   `json:"rdid"`
 	AddressPrefixes []string `json:"addressPrefixes"`
 	Peerings        []string `json:"peerings,omitempty"`
+	HostLocal       bool     `json:"hostLocal,omitempty"` // of this host alone
 }
 
 // Subnet of a virtual network.
@@ -90,6 +91,8 @@ type Subnet struct {
 	VSID    uint32 `json:"vsid"`
 	Gateway string `json:"gateway"`
 	ACL     string `json:"acl,omitempty"`
+	// HostLocal is a subnet of this host alone; its VSID is never on the wire.
+	HostLocal bool `json:"hostLocal,omitempty"`
 }
 
 // Mapping says where a CA lives.
@@ -108,6 +111,7 @@ type Mapping struct {
 type ACL struct {
 	ID          string `json:"id"`
 	ResourceRef string `json:"resourceRef"`
+	Layer       string `json:"layer,omitempty"` // VFP's name: whose list it is
 	Rules       []Rule `json:"rules"`
 	// Defaults per direction: what happens when no rule matches.
 	Defaults []Default `json:"defaults"`
@@ -115,26 +119,30 @@ type ACL struct {
 
 // Default is an ACL's action for what no rule matches.
 type Default struct {
-	Direction string `json:"direction"`
-	Action    string `json:"action"`
-	Packets   uint64 `json:"packets"`
-	Bytes     uint64 `json:"bytes"`
+	Direction string    `json:"direction"`
+	Action    string    `json:"action"`
+	Packets   uint64    `json:"packets"`
+	Bytes     uint64    `json:"bytes"`
+	LastHit   time.Time `json:"lastHit,omitzero"`
 }
 
 // Rule of an ACL.
 type Rule struct {
-	ID               string `json:"id"`
-	Direction        string `json:"direction"`
-	Action           string `json:"action"`
-	Protocol         string `json:"protocol"`
-	Source           string `json:"source"`
-	Destination      string `json:"destination"`
-	SourcePorts      string `json:"sourcePorts"`
-	DestinationPorts string `json:"destinationPorts"`
-	Priority         uint32 `json:"priority"`
-	Logging          bool   `json:"logging"`
-	Packets          uint64 `json:"packets"`
-	Bytes            uint64 `json:"bytes"`
+	ID               string    `json:"id"`
+	Direction        string    `json:"direction"`
+	Action           string    `json:"action"`
+	Protocol         string    `json:"protocol"`
+	Source           string    `json:"source"`
+	Destination      string    `json:"destination"`
+	SourcePorts      string    `json:"sourcePorts"`
+	DestinationPorts string    `json:"destinationPorts"`
+	ICMP             string    `json:"icmp,omitempty"`     // types, or types/codes
+	TCPFlags         string    `json:"tcpFlags,omitempty"` // of a connection's first packet
+	Priority         uint32    `json:"priority"`
+	Logging          bool      `json:"logging"`
+	Packets          uint64    `json:"packets"`
+	Bytes            uint64    `json:"bytes"`
+	LastHit          time.Time `json:"lastHit,omitzero"`
 }
 
 // Endpoint is an attached NIC.
@@ -167,9 +175,28 @@ type Counters struct {
 	TxPackets uint64            `json:"txPackets"`
 	TxBytes   uint64            `json:"txBytes"`
 	Drops     map[string]uint64 `json:"drops"`
+	// Meter by who the other end is: subnet, network or outside. What is zero is absent.
+	Meter map[string]Meter `json:"meter,omitempty"`
+	Flows *FlowCounters    `json:"flows,omitempty"`
 }
 
-// AttachRequest names a NIC, or a subnet with a NIC of this host that is free.
+// Meter counts packets of allowed flows.
+type Meter struct {
+	RxPackets uint64 `json:"rxPackets"`
+	RxBytes   uint64 `json:"rxBytes"`
+	TxPackets uint64 `json:"txPackets"`
+	TxBytes   uint64 `json:"txBytes"`
+}
+
+// FlowCounters of a port's flow table.
+type FlowCounters struct {
+	Now     uint64 `json:"now"`
+	Created uint64 `json:"created"`
+	Evicted uint64 `json:"evicted"` // half-open ones that gave way to newer ones
+	Refused uint64 `json:"refused"` // dropped: the table was full
+}
+
+// AttachRequest names a NIC, a subnet with a NIC of this host that is free, or (Network alone) a host-local network.
 type AttachRequest struct {
 	Name    string `json:"name"`
 	Netns   string `json:"netns"`
@@ -180,28 +207,11 @@ type AttachRequest struct {
 	IP      string `json:"ip,omitempty"`
 }
 
-// Flow is one connection at one port.
-type Flow struct {
-	Endpoint        string   `json:"endpoint"`
-	Direction       string   `json:"direction"`
-	Protocol        string   `json:"protocol"`
-	Source          string   `json:"source"`
-	SourcePort      uint16   `json:"sourcePort"`
-	Destination     string   `json:"destination"`
-	DestinationPort uint16   `json:"destinationPort"`
-	State           string   `json:"state"`
-	Packets         uint64   `json:"packets"`
-	Bytes           uint64   `json:"bytes"`
-	AgeSeconds      float64  `json:"ageSeconds"`
-	Rules           []string `json:"rules,omitempty"`
-	Transposition   string   `json:"transposition,omitempty"`
-}
-
 // TraceRequest asks what happens to a packet.
 type TraceRequest struct {
 	From  string `json:"from"`            // endpoint
 	To    string `json:"to"`              // CA
-	Proto string `json:"proto,omitempty"` // tcp (default), udp, icmp
+	Proto string `json:"proto,omitempty"` // tcp (default), udp, icmp, icmpv6
 	Sport uint16 `json:"sport,omitempty"`
 	Dport uint16 `json:"dport,omitempty"`
 }
@@ -264,6 +274,10 @@ type Backend interface {
 	ACLs() ([]ACL, error)
 	Flows() ([]Flow, error)
 	Trace(r TraceRequest) (*Trace, error)
+	// Layers of an endpoint's port.
+	Layers(port string) (*PortLayers, error)
+	// Events from now on, one per call of next, until ctx ends: then next returns its error.
+	Events(ctx context.Context, f EventFilter) (next func() (Event, error), err error)
 }
 
 // Seconds rounds for people and machines alike.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Spec of an attachment.
@@ -17,8 +18,14 @@ type Spec struct {
 	Ifname    string // inside
 	MAC       net.HardwareAddr
 	Addresses []netip.Prefix // a CA with its subnet's prefix length
-	Gateway   netip.Addr     // default route; invalid: none
+	Gateway   netip.Addr     // default route of IPv4; invalid: none
+	Gateway6  netip.Addr     // default route of IPv6; invalid: none
 	MTU       int
+}
+
+// hasIPv6 says whether the interface inside needs IPv6 at all.
+func (s *Spec) hasIPv6() bool {
+	return slices.ContainsFunc(s.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
 // Errors that name whose fault it is.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -48,7 +49,7 @@ func Attach(s Spec) (err error) {
 	if err := netlink.LinkSetIP6AddrGenMode(veth, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 		return fmt.Errorf("%s: no automatic IPv6 addresses: %w", s.Device, err)
 	}
-	if err := configure(inside, s); err != nil {
+	if err := configure(inside, ns, s); err != nil {
 		return fmt.Errorf("interface %s of %s: %w", s.Ifname, s.Netns, err)
 	}
 	return nil
@@ -68,17 +69,25 @@ func Up(device string) error {
 }
 
 // configure sets up the inner end.
-func configure(inside *netlink.Handle, s Spec) error {
+func configure(inside *netlink.Handle, ns netns.NsHandle, s Spec) error {
 	link, err := inside.LinkByName(s.Ifname)
 	if err != nil {
 		return err
 	}
-	// The vSwitch does not carry IPv6 yet: no link-local address, no solicitations that would only be dropped.
-	if err := inside.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+	if s.hasIPv6() {
+		// The link-local address, which neighbour discovery speaks from, is that of the MAC: the only one the vSwitch accepts.
+		if err := prepareIPv6(ns, s.Ifname); err != nil {
+			return err
+		}
+	} else if err := inside.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		// Without a tenant's IPv6 address: no link-local one, no solicitations that would only be dropped.
 		return fmt.Errorf("no automatic IPv6 addresses: %w", err)
 	}
 	for _, p := range s.Addresses {
 		addr := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
+		if p.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD // the controller says whose it is; usable at once
+		}
 		if err := inside.AddrAdd(link, addr); err != nil {
 			return fmt.Errorf("address %s: %w", p, err)
 		}
@@ -86,11 +95,14 @@ func configure(inside *netlink.Handle, s Spec) error {
 	if err := inside.LinkSetUp(link); err != nil {
 		return fmt.Errorf("up: %w", err)
 	}
-	if s.Gateway.IsValid() {
-		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: s.Gateway.AsSlice()}
+	for _, gateway := range []netip.Addr{s.Gateway, s.Gateway6} {
+		if !gateway.IsValid() {
+			continue
+		}
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()}
 		// A namespace with a default route has it from its first interface, which keeps it.
 		if err := inside.RouteAdd(route); err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("default route via %s: %w", s.Gateway, err)
+			return fmt.Errorf("default route via %s: %w", gateway, err)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -21,7 +22,7 @@ func result(ctx context.Context, agent *api.Client, e *api.Endpoint) (*current.R
 	inside := 1
 	r := &current.Result{CNIVersion: current.ImplementedSpecVersion, Interfaces: []*current.Interface{
 		{Name: e.Device, Mtu: e.MTU}, {Name: e.Ifname, Mac: e.MAC, Mtu: e.MTU, Sandbox: e.Netns}}}
-	for i, text := range e.Addresses {
+	for _, text := range e.Addresses {
 		ca, err := netip.ParseAddr(text)
 		if err != nil {
 			return nil, fmt.Errorf("endpoint %s: address %q: %w", e.Name, text, err)
@@ -32,7 +33,7 @@ func result(ctx context.Context, agent *api.Client, e *api.Endpoint) (*current.R
 		}
 		r.IPs = append(r.IPs, &current.IPConfig{Interface: &inside, Gateway: gateway,
 			Address: net.IPNet{IP: ca.AsSlice(), Mask: net.CIDRMask(prefix.Bits(), ca.BitLen())}})
-		if i == 0 {
+		if first := !slices.ContainsFunc(r.Routes, func(route *types.Route) bool { return len(route.Dst.IP) == ca.BitLen()/8 }); first {
 			any := net.IPNet{IP: make(net.IP, ca.BitLen()/8), Mask: net.CIDRMask(0, ca.BitLen())}
 			r.Routes = append(r.Routes, &types.Route{Dst: any, GW: gateway})
 		}

@@ -17,6 +17,11 @@ import (
 // maxInterface is how long a network device's name can be (IFNAMSIZ without its NUL).
 const maxInterface = 15
 
+// maxLogMB bounds a log file: a terabyte.
+const maxLogMB = 1 << 20
+
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
 // complaints gathers everything that is wrong with a configuration.
 type complaints []error
 
@@ -35,7 +40,7 @@ func (e *complaints) oneOf(key, value string, allowed ...string) {
 
 func (e *complaints) hostAddress(key, value string) {
 	a, err := netip.ParseAddr(value)
-	if err != nil || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
+	if err != nil || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a.Is6() && a.IsLinkLocalUnicast() {
 		e.add(key, "%q is not a host's address, want one such as 172.16.0.1", value)
 	}
 }
@@ -67,7 +72,11 @@ func (c *Config) check() error {
 			e.add(d.key, "must not be empty: want a path")
 		}
 	}
-	return errors.Join(e...)
+	if c.Log.ACL.MaxSizeMB < 1 || c.Log.ACL.MaxSizeMB > maxLogMB {
+		e.add("log.acl.maxSizeMB", "%d: want 1 to %d", c.Log.ACL.MaxSizeMB, maxLogMB)
+	}
+	_, more := c.hostConfig()
+	return errors.Join(append(e, more...)...)
 }
 
 func (r *REST) check(e *complaints, inUse bool) {
@@ -87,10 +96,10 @@ func (r *REST) check(e *complaints, inUse bool) {
 	if r.TLS.Key == "" && r.TLS.Cert != "" {
 		e.add("controller.rest.tls.key", "missing: cert is given, and the two belong together")
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.ProviderAddresses)) {
+	for _, name := range sortedKeys(r.ProviderAddresses) {
 		e.hostAddress("controller.rest.providerAddresses."+name, r.ProviderAddresses[name])
 	}
-	for _, ref := range slices.Sorted(maps.Keys(r.VirtualSubnetIDs)) {
+	for _, ref := range sortedKeys(r.VirtualSubnetIDs) {
 		if id := r.VirtualSubnetIDs[ref]; !encap.VSID(id).Valid() {
 			e.add("controller.rest.virtualSubnetIds."+strconv.Quote(ref), "%d: want %d to %d", id, encap.MinVSID, encap.MaxVSID)
 		}

@@ -32,6 +32,15 @@ type Config struct {
 	API           API        `yaml:"api"`
 	StateDir      string     `yaml:"stateDir"`
 	BPFDir        string     `yaml:"bpfDir"`
+
+	AdminRules       []AdminRule          `yaml:"adminRules"`
+	Multicast        string               `yaml:"multicast"`        // drop | replicate
+	MulticastSubnets map[string]string    `yaml:"multicastSubnets"` // by subnet reference
+	Mirrors          []Mirror             `yaml:"mirrors"`
+	Bandwidth        map[string]Bandwidth `yaml:"bandwidth"` // by endpoint name
+	Flows            Flows                `yaml:"flows"`
+	HostNetworks     []HostNetwork        `yaml:"hostNetworks"`
+	Log              Log                  `yaml:"log"`
 }
 
 // Host is this host.
@@ -121,7 +130,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	for _, p := range []*string{&c.Controller.REST.TLS.CA, &c.Controller.REST.TLS.Cert, &c.Controller.REST.TLS.Key,
-		&c.Controller.File.Path, &c.API.Socket, &c.StateDir, &c.BPFDir} {
+		&c.Controller.File.Path, &c.API.Socket, &c.StateDir, &c.BPFDir, &c.Log.ACL.Path} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -151,6 +160,8 @@ func parse(raw []byte) (*Config, error) {
 		API:           API{Socket: DefaultSocket},
 		StateDir:      "/var/lib/fairlead",
 		BPFDir:        "/sys/fs/bpf/fairlead",
+		Multicast:     "drop",
+		Log:           Log{ACL: ACLLog{MaxSizeMB: 100}},
 	}
 	c.Controller.REST.PollInterval = Duration(2 * time.Second)
 	root, err := document(raw)

@@ -54,6 +54,8 @@ func strict(n *yaml.Node, t reflect.Type, path string) (errs []error) {
 			bad(n, path, "want a single value")
 		} else if err := n.Decode(reflect.New(t).Interface()); t == reflect.TypeFor[Duration]() && err != nil {
 			bad(n, path, "%v", err)
+		} else if err != nil && t.Kind() == reflect.Bool {
+			bad(n, path, "%q is neither true nor false", n.Value)
 		} else if err != nil {
 			bad(n, path, "%q is not a number, or not one that fits", n.Value)
 		}

@@ -28,7 +28,8 @@ const (
 // Record of one endpoint.
 type Record struct {
 	Name      string         `json:"name"`
-	NIC       string         `json:"nic"` // resource id
+	NIC       string         `json:"nic"`                   // resource id; "" in a host-local network
+	Network   string         `json:"hostNetwork,omitempty"` // the host-local network it is in
 	Netns     string         `json:"netns"`
 	Ifname    string         `json:"ifname"`
 	Device    string         `json:"device"` // host side

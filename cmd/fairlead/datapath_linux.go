@@ -13,7 +13,7 @@ import (
 )
 
 func openDatapath(cfg *config.Config, log *slog.Logger) (vfp.Datapath, error) {
-	return ebpf.Open(ebpf.Config{BPFDir: cfg.BPFDir, Underlay: cfg.Host.Underlay.Interface, Logger: log})
+	return ebpf.Open(ebpf.Config{BPFDir: cfg.BPFDir, Underlay: cfg.Host.Underlay.Interface, FlowTable: cfg.Flows.Table, Logger: log})
 }
 
 // lock makes sure that one agent works on a state directory; the kernel drops it with the process.

@@ -27,10 +27,18 @@ func (c *cli) endpointCommand() *cobra.Command {
 	}))
 }
 
+// homeOf says what an endpoint is connected to.
+func homeOf(e *api.Endpoint) string {
+	if e.NIC == "" {
+		return "network " + e.Network
+	}
+	return "NIC " + e.NIC
+}
+
 func (c *cli) attachCommand() *cobra.Command {
 	var r api.AttachRequest
 	cmd := &cobra.Command{
-		Use:   "attach NAME --netns PATH (--nic RESOURCE_ID | --network VNET --subnet SUBNET [--ip CA])",
+		Use:   "attach NAME --netns PATH (--nic RESOURCE_ID | --network NETWORK [--subnet SUBNET] [--ip CA])",
 		Short: "Connect a network namespace to a tenant's NIC",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,8 +46,8 @@ func (c *cli) attachCommand() *cobra.Command {
 			switch {
 			case r.Netns == "":
 				return usage("--netns PATH is required")
-			case r.NIC == "" && (r.Network == "" || r.Subnet == ""):
-				return usage("name the NIC with --nic, or --network and --subnet")
+			case r.NIC == "" && r.Network == "":
+				return usage("name the NIC with --nic, a subnet with --network and --subnet, or a host-local network with --network")
 			case r.NIC != "" && (r.Network != "" || r.Subnet != "" || r.IP != ""):
 				return usage("--nic goes without --network, --subnet and --ip")
 			}
@@ -55,7 +63,7 @@ func (c *cli) attachCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stderr, "%s attached: NIC %s, %s, MTU %d\n", e.Name, e.NIC, strings.Join(e.Addresses, " "), e.MTU)
+			fmt.Fprintf(c.stderr, "%s attached: %s, %s, MTU %d\n", e.Name, homeOf(e), strings.Join(e.Addresses, " "), e.MTU)
 			return nil
 		},
 	}
@@ -63,7 +71,7 @@ func (c *cli) attachCommand() *cobra.Command {
 	f.StringVar(&r.Netns, "netns", "", "path of the network namespace")
 	f.StringVar(&r.Ifname, "ifname", "eth0", "name of the interface inside")
 	f.StringVar(&r.NIC, "nic", "", "resource id of the NIC on the controller")
-	f.StringVar(&r.Network, "network", "", "virtual network")
+	f.StringVar(&r.Network, "network", "", "virtual network; without --subnet, a host-local network of this host")
 	f.StringVar(&r.Subnet, "subnet", "", "its subnet")
 	f.StringVar(&r.IP, "ip", "", "a certain CA of the subnet")
 	return cmd

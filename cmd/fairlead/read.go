@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -73,14 +72,14 @@ func (c *cli) aclCommand() *cobra.Command {
 				return err
 			}
 			return c.show(l, func(row func(...any)) {
-				row("ACL", "RULE", "PRIORITY", "DIRECTION", "ACTION", "PROTOCOL", "SOURCE", "DESTINATION", "PACKETS", "BYTES")
+				row("ACL", "RULE", "PRIORITY", "DIRECTION", "ACTION", "PROTOCOL", "SOURCE", "DESTINATION", "PACKETS", "BYTES", "LAST HIT")
 				for _, a := range l.Items {
 					for _, r := range a.Rules {
-						row(a.ID, r.ID, r.Priority, r.Direction, r.Action, r.Protocol, r.Source+":"+r.SourcePorts, r.Destination+":"+r.DestinationPorts, r.Packets, r.Bytes)
+						row(a.ID, r.ID, r.Priority, r.Direction, r.Action, ruleProtocol(&r), r.Source+":"+r.SourcePorts, r.Destination+":"+r.DestinationPorts, r.Packets, r.Bytes, hitTime(r.LastHit))
 					}
 					for _, d := range a.Defaults {
 						if d.Action == "block" || d.Packets > 0 {
-							row(a.ID, "(no rule)", "", d.Direction, d.Action, "all", "*:*", "*:*", d.Packets, d.Bytes)
+							row(a.ID, "(no rule)", "", d.Direction, d.Action, "all", "*:*", "*:*", d.Packets, d.Bytes, hitTime(d.LastHit))
 						}
 					}
 				}
@@ -89,26 +88,9 @@ func (c *cli) aclCommand() *cobra.Command {
 	}))
 }
 
-func (c *cli) flowCommand() *cobra.Command {
-	var endpoint string
-	list := c.reads(&cobra.Command{
-		Use:   "list",
-		Short: "Live flows",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			path := "/v1/flows"
-			if endpoint != "" {
-				path += "?endpoint=" + url.QueryEscape(endpoint)
-			}
-			return showList(c, cmd, path, []any{"ENDPOINT", "DIRECTION", "PROTOCOL", "SOURCE", "DESTINATION", "STATE", "PACKETS", "BYTES", "AGE", "TRANSPOSITION"},
-				func(f api.Flow) []any {
-					return []any{f.Endpoint, f.Direction, f.Protocol, fmt.Sprintf("%s:%d", f.Source, f.SourcePort), fmt.Sprintf("%s:%d", f.Destination, f.DestinationPort),
-						f.State, f.Packets, f.Bytes, time.Duration(f.AgeSeconds * float64(time.Second)).Round(time.Second), f.Transposition}
-				})
-		},
-	})
-	list.Flags().StringVar(&endpoint, "endpoint", "", "only this endpoint's")
-	return group("flow", "Connections at the ports of this host", list)
+// ruleProtocol is such as "tcp syn,!ack" or "icmp 8".
+func ruleProtocol(r *api.Rule) string {
+	return strings.TrimSpace(r.Protocol + " " + r.ICMP + r.TCPFlags)
 }
 
 func (c *cli) statusCommand() *cobra.Command {

@@ -82,6 +82,8 @@ func (c *cli) judge(err error) (code int, hint string) {
 			return exitUnreachable, fmt.Sprintf("The socket %s is for root and its group: try again as root.", socket)
 		}
 		return exitUnreachable, fmt.Sprintf("Is the agent running? Nothing answers on %s. Start it with: fairlead agent --config %s", socket, c.configOrDefault())
+	case errors.Is(err, api.ErrStreamEnded):
+		return exitUnreachable, ""
 	case errors.As(err, &problem) && problem.Status == http.StatusNotFound:
 		return exitNotFound, ""
 	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "accepts "): // cobra's own words
@@ -104,7 +106,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.configPath, "config", "", "configuration file (default "+config.DefaultPath+")")
 	f.StringVar(&c.socket, "socket", os.Getenv("FAIRLEAD_SOCKET"), "the agent's socket (default: api.socket of the configuration; or $FAIRLEAD_SOCKET)")
 	root.AddCommand(c.agentCommand(), c.checkConfigCommand(), c.statusCommand(), c.networkCommand(), c.subnetCommand(), c.aclCommand(),
-		c.mappingCommand(), c.endpointCommand(), c.traceCommand(), c.flowCommand(), c.versionCommand())
+		c.mappingCommand(), c.endpointCommand(), c.traceCommand(), c.flowCommand(), c.vfpCommand(), c.monitorCommand(), c.versionCommand())
 	return root
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"net"
 	"net/http"
@@ -27,11 +28,13 @@ type fakeAgent struct {
 	degraded bool
 	attached api.AttachRequest
 	traced   api.TraceRequest
+	watched  api.EventFilter
 }
 
 var web = api.Endpoint{Name: "web", NIC: "nic-web1", Network: "contoso", Subnet: "web", MAC: "00:1d:d8:07:00:01", Addresses: []string{"10.0.1.11", "10.0.1.21"},
 	Netns: "/run/netns/web", Ifname: "eth0", Device: "fl0123456789ab", MTU: 1450, State: "up",
-	Counters: api.Counters{RxPackets: 10, RxBytes: 1000, TxPackets: 12, TxBytes: 1200, Drops: map[string]uint64{"ca-spoof": 2, "acl-inbound": 1}}}
+	Counters: api.Counters{RxPackets: 10, RxBytes: 1000, TxPackets: 12, TxBytes: 1200, Drops: map[string]uint64{"ca-spoof": 2, "acl-inbound": 1},
+		Meter: map[string]api.Meter{"network": {RxPackets: 10, RxBytes: 1000, TxPackets: 12, TxBytes: 1200}}, Flows: &api.FlowCounters{Now: 1, Created: 3, Evicted: 1}}}
 
 func (a *fakeAgent) Status() (*api.Status, error) {
 	s := &api.Status{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Status"}, Host: "host-a", Version: "v1.0.0", Problems: []cc.Problem{},
@@ -69,12 +72,43 @@ func (a *fakeAgent) Mappings() []api.Mapping {
 }
 func (a *fakeAgent) ACLs() ([]api.ACL, error) {
 	return []api.ACL{{ID: "gate", ResourceRef: "/accessControlLists/gate", Rules: []api.Rule{{ID: "https", Direction: "inbound", Action: "allow", Protocol: "tcp",
-		Source: "10.0.0.0/8,192.0.2.1/32", Destination: "*", SourcePorts: "*", DestinationPorts: "443,8443-8450", Priority: 100, Logging: true, Packets: 3, Bytes: 300}},
+		Source: "10.0.0.0/8,192.0.2.1/32", Destination: "*", SourcePorts: "*", DestinationPorts: "443,8443-8450", Priority: 100, Logging: true, Packets: 3, Bytes: 300, LastHit: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		{ID: "ping", Direction: "inbound", Action: "allow", Protocol: "icmp", Source: "*", Destination: "*", SourcePorts: "*", DestinationPorts: "*", ICMP: "8,3/4", Priority: 110}},
 		Defaults: []api.Default{{Direction: "outbound", Action: "allow"}, {Direction: "inbound", Action: "block", Packets: 4, Bytes: 400}}}}, a.err
 }
 func (a *fakeAgent) Flows() ([]api.Flow, error) {
 	return []api.Flow{{Endpoint: "web", Direction: "outbound", Protocol: "tcp", Source: "10.0.1.11", SourcePort: 40000, Destination: "10.0.2.11", DestinationPort: 443,
-		State: "established", Packets: 9, Bytes: 900, AgeSeconds: 61.25, Rules: []string{"/accessControlLists/gate https"}, Transposition: "vxlan 5002 172.16.0.2"}}, a.err
+		State: "established", Packets: 9, Bytes: 900, PacketsOut: 5, BytesOut: 600, PacketsIn: 4, BytesIn: 300, AgeSeconds: 61.25, IdleSeconds: 2.5, Meter: "network", Rules: []string{"/accessControlLists/gate https"}, Transposition: "vxlan 5002 172.16.0.2"}}, a.err
+}
+func (a *fakeAgent) Layers(port string) (*api.PortLayers, error) {
+	two, three := uint64(2), uint64(120)
+	return &api.PortLayers{Kinded: api.Kinded{APIVersion: api.Version, Kind: "PortLayers"}, Port: port, Layers: []api.Layer{
+		{Name: "PORT_SECURITY", Groups: []api.LayerGroup{{Name: "port-security", Direction: "outbound", Type: "both", Priority: 1, Rules: []api.LayerRule{
+			{ID: "source-mac", Type: "guard", Priority: 1, Conditions: []api.Condition{{Field: "source MAC", Value: "not 00:1d:d8:07:00:01"}}, Action: "block", Packets: &two}}}}},
+		{Name: "FW_ADMIN_LAYER_ID", Groups: []api.LayerGroup{
+			{Name: "/adminRules", Direction: "outbound", Type: "IPv4", Priority: 1, Rules: []api.LayerRule{
+				{ID: "smtp", Type: "filter", Priority: 10, Conditions: []api.Condition{{Field: "protocol", Value: "tcp"}, {Field: "destination port", Value: "25"}}, Action: "block", Logging: true,
+					Packets: &two, Bytes: &three, LastHit: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+				{ID: "default-outbound", Type: "filter", Priority: 1<<32 - 1, Conditions: []api.Condition{}, Action: "allow"}}},
+			{Name: "/adminRules", Direction: "inbound", Type: "IPv4", Priority: 1, Rules: []api.LayerRule{}}}}}}, a.err
+}
+
+// Events tells two, and ends with an error.
+func (a *fakeAgent) Events(_ context.Context, f api.EventFilter) (func() (api.Event, error), error) {
+	a.watched = f
+	kinded, when := api.Kinded{APIVersion: api.Version, Kind: "Event"}, time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	left := []api.Event{
+		{Kinded: kinded, Event: "acl", Time: when, Endpoint: "web", Network: "contoso", Direction: "inbound", Protocol: "tcp", Source: "fd00::4", SourcePort: 40000,
+			Destination: "fd00::5", DestinationPort: 443, Length: 74, ACL: "/accessControlLists/gate", Rule: "https", Action: "block", Suppressed: 3},
+		{Kinded: kinded, Event: "drop", Time: when, Direction: "inbound", Length: 60, Reason: "pa-spoof", Lost: 7}}
+	return func() (api.Event, error) {
+		if len(left) == 0 {
+			return api.Event{}, errors.New("the datapath ended it")
+		}
+		e := left[0]
+		left = left[1:]
+		return e, nil
+	}, a.err
 }
 func (a *fakeAgent) Trace(r api.TraceRequest) (*api.Trace, error) {
 	a.traced = r
@@ -115,11 +149,15 @@ func TestGolden(t *testing.T) {
 		code int
 	}{
 		{"status", exitDegraded}, {"network list", 0}, {"subnet list", 0}, {"mapping list", 0}, {"acl list", 0}, {"endpoint list", 0}, {"flow list", 0},
-		{"trace --from web --to 10.0.2.11 --dport 8080", 0}, {"version", 0},
+		{"trace --from web --to 10.0.2.11 --dport 8080", 0}, {"version", 0}, {"vfp list-layer --port web", 0}, {"vfp list-group --port web", 0},
+		{"vfp list-rule --port web --layer fw_admin_layer_id", 0},
 	} {
 		for _, form := range []string{"table", "json", "yaml"} {
 			words := strings.Fields(c.args)
 			name := words[0] + "." + form
+			if words[0] == "vfp" {
+				name = words[1] + "." + form
+			}
 			t.Run(name, func(t *testing.T) {
 				code, stdout, stderr := runIt(append(words, "--socket", socket, "-o", form)...)
 				if code != c.code || stderr != "" {
@@ -174,7 +212,17 @@ func TestExitCodes(t *testing.T) {
 		{"endpoint attach", good, exitUsage, "accepts 1 arg"},
 		{"endpoint attach web --nic x", good, exitUsage, "--netns PATH is required"},
 		{attach, good, exitUsage, "--nic"},
-		{attach + "--network v", good, exitUsage, "--nic"},
+		{attach + "--subnet s", good, exitUsage, "--nic"},
+		{attach + "--network nat0", good, exitOK, "web attached"},
+		{"flow list --sort colour", good, exitFailed, `sort: "colour": want age`},
+		{"flow list --proto=", good, exitUsage, "--proto: must not be empty"},
+		{"vfp list-rule", good, exitUsage, "--port NAME is required"},
+		{"vfp list-rule --port web --layer X", good, exitNotFound, `port "web" has no layer "X"`},
+		{"vfp list-rule --port web --group X", good, exitNotFound, `port "web" has no group "X"`},
+		{"vfp list-layer --port web", missing, exitNotFound, "not known"},
+		{"monitor --output yaml", good, exitUsage, `"yaml": want table or json`},
+		{"monitor --kind dorp", good, exitFailed, `kind: "dorp"`},
+		{"monitor --limit 1", "/nonexistent/sock", exitUnreachable, "agent unreachable"},
 		{attach + "--nic x --ip 10.0.1.1", good, exitUsage, "goes without"},
 		{"endpoint detach", good, exitUsage, "accepts 1 arg"},
 		{"status --bogus", good, exitUsage, "unknown flag: --bogus"},
@@ -279,5 +327,46 @@ func TestCheckConfig(t *testing.T) {
 				t.Errorf("agent: %d %q", code, stderr)
 			}
 		})
+	}
+}
+
+// TestMonitor: one line or document per event; what was lost is told apart from the data.
+func TestMonitor(t *testing.T) {
+	a := &fakeAgent{}
+	socket := a.serve(t)
+	for form, want := range map[string]string{
+		"table": "acl          web              inbound   tcp [fd00::4]:40000 > [fd00::5]:443  block by  /accessControlLists/gate  https  (74 bytes)  and 3 more like it\n" +
+			"drop         (host)           inbound   -  pa-spoof  (60 bytes)\n",
+		"json": `{"apiVersion":"fairlead/v1","kind":"Event","event":"acl","time":"2026-01-02T03:04:05.006Z","endpoint":"web","network":"contoso","direction":"inbound","protocol":"tcp",` +
+			`"source":"fd00::4","sourcePort":40000,"destination":"fd00::5","destinationPort":443,"length":74,"acl":"/accessControlLists/gate","rule":"https","action":"block","suppressed":3}` + "\n" +
+			`{"apiVersion":"fairlead/v1","kind":"Event","event":"drop","time":"2026-01-02T03:04:05.006Z","direction":"inbound","length":60,"reason":"pa-spoof","lost":7}` + "\n",
+	} {
+		code, stdout, stderr := runIt("monitor", "--endpoint", "web", "--kind", "acl,flow", "--limit", "2", "-o", form, "--socket", socket)
+		if form == "table" {
+			stdout = regexp.MustCompile(`(?m)^\d\d:\d\d:05\.006  `).ReplaceAllString(stdout, "") // the local time
+			if !strings.Contains(stderr, "7 events lost") {
+				t.Errorf("lost events are not told: %q", stderr)
+			}
+		}
+		if diff := cmp.Diff(want, stdout); diff != "" || code != 0 {
+			t.Error(code, stderr, diff)
+		}
+	}
+	if code, _, stderr := runIt("monitor", "--endpoint", "web", "--kind", "acl,flow", "--socket", socket); code != exitFailed || !strings.Contains(stderr, "events: the datapath ended it") {
+		t.Errorf("after an error: %d %s", code, stderr)
+	}
+	if a.watched.Endpoint != "web" || strings.Join(a.watched.Kinds, " ") != "acl flow-closed flow-new" {
+		t.Errorf("asked for %+v", a.watched)
+	}
+}
+
+// TestFlowFilters reach the agent, which filters.
+func TestFlowFilters(t *testing.T) {
+	socket := (&fakeAgent{}).serve(t)
+	for args, want := range map[string]int{"": 1, "--endpoint app": 0, "--proto tcp --port 443 --source 10.0.1.0/24": 1, "--state syn": 0, "--destination 10.0.2.11 --direction outbound --sort bytes --limit 1": 1} {
+		_, stdout, stderr := runIt(append(strings.Fields("flow list "+args), "--socket", socket)...)
+		if got := strings.Count(stdout, "\n") - 1; got != want || stderr != "" {
+			t.Errorf("%s: %d flows, want %d: %s", args, got, want, stderr)
+		}
 	}
 }

@@ -23,8 +23,8 @@ func (c *cli) traceCommand() *cobra.Command {
 			if _, err := netip.ParseAddr(r.To); err != nil {
 				return usage("--to %q: want an address", r.To)
 			}
-			if !slices.Contains([]string{"tcp", "udp", "icmp"}, r.Proto) {
-				return usage("--proto %q: want tcp, udp or icmp", r.Proto)
+			if !slices.Contains([]string{"tcp", "udp", "icmp", "icmpv6"}, r.Proto) {
+				return usage("--proto %q: want tcp, udp, icmp or icmpv6", r.Proto)
 			}
 			agent, err := c.client()
 			if err != nil {
@@ -56,7 +56,7 @@ func (c *cli) traceCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&r.From, "from", "", "endpoint on this host")
 	f.StringVar(&r.To, "to", "", "customer address")
-	f.StringVar(&r.Proto, "proto", "tcp", "tcp, udp or icmp")
+	f.StringVar(&r.Proto, "proto", "tcp", "tcp, udp, icmp or icmpv6")
 	f.Uint16Var(&r.Sport, "sport", 0, "source port (default: any)")
 	f.Uint16Var(&r.Dport, "dport", 0, "destination port")
 	return cmd

@@ -27,6 +27,10 @@ type SubnetBody struct {
 type NetworkInterfaceBody struct {
 	MAC, Server      string
 	MACSpoofing      bool
+	FlowLimit        int // 0: none
+	OutboundMbps     int // 0: no limit
+	InboundMbps      int // 0: no limit
+	DNSServers       []string
 	IPConfigurations []IPConfigurationBody
 }
 
@@ -106,10 +110,20 @@ func (b NetworkInterfaceBody) MarshalJSON() ([]byte, error) {
 	if b.MACSpoofing {
 		spoofing = "Enabled"
 	}
+	port := tree{"macSpoofingEnabled": spoofing}
+	if b.FlowLimit != 0 {
+		port["portFlowLimit"] = b.FlowLimit
+	}
+	if b.OutboundMbps != 0 || b.InboundMbps != 0 {
+		port["qosSettings"] = tree{"outboundMaximumMbps": b.OutboundMbps, "inboundMaximumMbps": b.InboundMbps}
+	}
 	p := tree{
 		"privateMacAddress": b.MAC, "privateMacAllocationMethod": "Static",
-		"portSettings":     tree{"macSpoofingEnabled": spoofing},
+		"portSettings":     port,
 		"ipConfigurations": list(b.IPConfigurations),
+	}
+	if b.DNSServers != nil {
+		p["dnsSettings"] = tree{"dnsServers": b.DNSServers}
 	}
 	if b.Server != "" {
 		p["server"] = reference(b.Server)

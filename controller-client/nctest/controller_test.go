@@ -386,3 +386,19 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	equal(t, "NICs on the server", len(at(d.get("/servers/a"), "properties", "virtualNetworkInterfaces").([]any)), 1+4*2)
 }
+
+// TestPortSettings: the bodies write what a real controller's have.
+func TestPortSettings(t *testing.T) {
+	raw, err := json.Marshal(nctest.NetworkInterfaceBody{MAC: "001DD8070001", FlowLimit: 5, OutboundMbps: 100, InboundMbps: 200, DNSServers: []string{"10.0.0.53"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"portFlowLimit":5`, `"qosSettings":{"inboundMaximumMbps":200,"outboundMaximumMbps":100}`, `"dnsSettings":{"dnsServers":["10.0.0.53"]}`} {
+		if !strings.Contains(string(raw), part) {
+			t.Errorf("no %s in %s", part, raw)
+		}
+	}
+	if raw, err = json.Marshal(nctest.NetworkInterfaceBody{}); err != nil || strings.Contains(string(raw), "qosSettings") || strings.Contains(string(raw), "dnsSettings") {
+		t.Errorf("%s, %v", raw, err)
+	}
+}

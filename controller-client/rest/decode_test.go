@@ -67,6 +67,8 @@ func TestDecodeNetworkInterfaces(t *testing.T) {
 			Meta: cc.Meta{ID: "nic-1", Ref: "/networkInterfaces/nic-1", ETag: etag,
 				InstanceID: "75801123-0db8-4927-987a-bbaf6f4b3326", ProvisioningState: "Succeeded"},
 			MAC: "001DD8070001", Server: "/Servers/HOST-A", Primary: true, MACSpoofing: true,
+			Port:       cc.PortSettings{FlowLimit: "20000", OutboundMaximumMbps: "100", InboundMaximumMbps: "1000"},
+			DNSServers: []string{"10.0.0.53", "fd00::53"},
 			IPConfigurations: []cc.IPConfiguration{
 				{
 					Meta: cc.Meta{ID: "ip-1", Ref: "/networkInterfaces/nic-1/ipConfigurations/ip-1", ETag: etag,
@@ -159,6 +161,10 @@ func TestDecodePropertyForms(t *testing.T) {
 		`{"isPrimary":"False"}`:             {},
 		`{"isPrimary":{}}`:                  {},
 		`{"portSettings":""}`:               {},
+		`{"portSettings":{"portFlowLimit":1e3,"qosSettings":{"outboundMaximumMbps":"fast"}}}`: {Port: cc.PortSettings{FlowLimit: "1e3", OutboundMaximumMbps: "fast"}},
+		`{"portSettings":{"portFlowLimit":null,"qosSettings":""}}`:                            {},
+		`{"dnsSettings":{"dnsServers":"10.0.0.53"}}`:                                          {DNSServers: []string{"10.0.0.53"}},
+		`{"dnsSettings":null}`:                               {},
 		`{"portSettings":{"macSpoofingEnabled":true}}`:       {MACSpoofing: true},
 		`{"portSettings":{"macSpoofingEnabled":"Disabled"}}`: {},
 		`{"portSettings":{"macSpoofingEnabled":"Perhaps"}}`:  {},

@@ -14,9 +14,11 @@ func decodeNetworkInterface(d *decoder) (n cc.NetworkInterface, ok bool) {
 		case "isPrimary":
 			n.Primary = d.flag()
 		case "portSettings":
+			decodePortSettings(d, &n)
+		case "dnsSettings":
 			d.object(func(key []byte) bool {
-				if string(key) == "macSpoofingEnabled" {
-					n.MACSpoofing = d.flag()
+				if string(key) == "dnsServers" {
+					n.DNSServers = d.texts()
 					return true
 				}
 				return false
@@ -37,6 +39,33 @@ func decodeNetworkInterface(d *decoder) (n cc.NetworkInterface, ok bool) {
 		refer(&n.IPConfigurations[i].Meta, n.Ref, "ipConfigurations")
 	}
 	return n, true
+}
+
+// decodePortSettings reads what bounds a port. Numbers may be strings; what they mean is for validation to say.
+func decodePortSettings(d *decoder, n *cc.NetworkInterface) {
+	d.object(func(key []byte) bool {
+		switch string(key) {
+		case "macSpoofingEnabled":
+			n.MACSpoofing = d.flag()
+		case "portFlowLimit":
+			n.Port.FlowLimit = d.text()
+		case "qosSettings":
+			d.object(func(key []byte) bool {
+				switch string(key) {
+				case "outboundMaximumMbps", "OutboundMaximumMbps":
+					n.Port.OutboundMaximumMbps = d.text()
+				case "inboundMaximumMbps", "InboundMaximumMbps": // Microsoft's pages write both
+					n.Port.InboundMaximumMbps = d.text()
+				default:
+					return false
+				}
+				return true
+			})
+		default:
+			return false
+		}
+		return true
+	})
 }
 
 func decodeIPConfiguration(d *decoder) (c cc.IPConfiguration, ok bool) {

@@ -51,6 +51,24 @@ func (c *Container) TryAttach(nic string) error {
 	return nil
 }
 
+// AttachTo connects the container to what the arguments of `fairlead endpoint attach` name.
+func (c *Container) AttachTo(args ...string) {
+	all := append([]string{"endpoint", "attach", c.Name, "--netns", c.ns.Path, "--ifname", containerDevice}, args...)
+	if r := c.host.Fairlead(all...); r.Code != 0 {
+		c.host.lab.Fail("%s: fairlead %s: exit code %d: %s", c.host.Name, strings.Join(all, " "), r.Code, strings.TrimSpace(r.Stderr))
+	}
+}
+
+// SetMTU changes both ends of the container's cable: more than fits is what a user's script does.
+func (c *Container) SetMTU(mtu int) {
+	inner, err := c.ns.nl.LinkByName(containerDevice)
+	c.host.lab.must(err, "%s: %s", c.Name, containerDevice)
+	outer, err := c.host.ns.nl.LinkByIndex(inner.Attrs().ParentIndex)
+	c.host.lab.must(err, "%s: the other end of %s", c.Name, containerDevice)
+	c.host.lab.must(c.host.ns.nl.LinkSetMTU(outer, mtu), "%s: MTU", c.Name)
+	c.host.lab.must(c.ns.nl.LinkSetMTU(inner, mtu), "%s: MTU", c.Name)
+}
+
 // AttachSoon attaches the container as soon as its host has heard that the NIC is there.
 func (c *Container) AttachSoon(nic string, timeout time.Duration) {
 	c.host.lab.must(c.host.lab.WaitFor("attach "+c.Name, timeout, func() error { return c.TryAttach(nic) }), "attach")

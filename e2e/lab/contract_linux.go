@@ -17,6 +17,7 @@ type Status struct {
 		Type, Encapsulation string
 		Generation          uint64
 		Ports, Flows        int
+		Drops               map[string]uint64
 	}
 	Problems []Problem
 }

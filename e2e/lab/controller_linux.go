@@ -37,7 +37,7 @@ func (l *Lab) startController() *Controller {
 	l.must(err, "certificates")
 	config, err := c.pki.ClientTLS()
 	l.must(err, "certificates")
-	c.client = nctest.Client{Base: c.URL, HTTP: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	c.client = nctest.Client{Base: c.URL, HTTP: &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		TLSClientConfig:   config,
 		ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {

@@ -9,9 +9,10 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// The underlay: 172.16.0.0/24, hosts count from .1, the controller has .254.
+// The underlay: hosts count from .1 and ::1, the controller has 172.16.0.254.
 var (
 	underlay          = netip.MustParsePrefix("172.16.0.0/24")
+	underlay6         = netip.MustParsePrefix("fd00:172:16::/64")
 	controllerAddress = netip.MustParseAddr("172.16.0.254")
 )
 
@@ -47,7 +48,7 @@ func passBridge() error {
 }
 
 // plug connects a host to the underlay: a cable whose fabric end is a bridge port with the host's name.
-func (l *Lab) plug(host *Namespace, port string, address netip.Addr) {
+func (l *Lab) plug(host *Namespace, port string, addresses ...netip.Prefix) {
 	nl := l.fabric.nl
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU = port, l.opts.MTU
@@ -62,8 +63,8 @@ func (l *Lab) plug(host *Namespace, port string, address netip.Addr) {
 	l.must(nl.LinkSetUp(end), "fabric: port %s up", port)
 	far, err := host.nl.LinkByName(hostDevice)
 	l.must(err, "%s: %s", port, hostDevice)
-	addr, err := netlink.ParseAddr(netip.PrefixFrom(address, underlay.Bits()).String())
-	l.must(err, "%s: address", port)
-	l.must(host.nl.AddrAdd(far, addr), "%s: address", port)
+	for _, prefix := range addresses {
+		l.must(address(host, far, prefix), "%s", port)
+	}
 	l.must(host.nl.LinkSetUp(far), "%s: %s up", port, hostDevice)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -17,6 +18,7 @@ import (
 type Host struct {
 	Name     string
 	Provider netip.Addr // its provider address
+	Address  netip.Addr // on the IPv4 underlay; the same unless provider addresses are IPv6
 	lab      *Lab
 	ns       *Namespace
 	agent    *Process
@@ -44,13 +46,19 @@ func (l *Lab) AddHost(name string) *Host {
 	if h != nil {
 		return h
 	}
-	address := underlay.Addr()
+	address, provider := underlay.Addr(), underlay6.Addr()
 	for range n + 1 {
-		address = address.Next()
+		address, provider = address.Next(), provider.Next()
+	}
+	places := []netip.Prefix{netip.PrefixFrom(address, underlay.Bits())}
+	if l.opts.IPv6Underlay {
+		places = append(places, netip.PrefixFrom(provider, underlay6.Bits()))
+	} else {
+		provider = address
 	}
 	dir := l.path(name)
 	l.must(os.Mkdir(dir, 0o700), "make %s", dir)
-	h = &Host{Name: name, Provider: address, lab: l, ns: l.namespace(name), files: hostFiles{
+	h = &Host{Name: name, Provider: provider, Address: address, lab: l, ns: l.namespace(name), files: hostFiles{
 		config: filepath.Join(dir, "agent.yaml"),
 		socket: filepath.Join(dir, "agent.sock"),
 		state:  filepath.Join(dir, "state"),
@@ -62,7 +70,7 @@ func (l *Lab) AddHost(name string) *Host {
 			return (&net.Dialer{}).DialContext(ctx, "unix", h.files.socket)
 		},
 	}}
-	l.plug(h.ns, name, address)
+	l.plug(h.ns, name, places...)
 	l.mu.Lock()
 	l.hosts[name] = h
 	l.mu.Unlock()
@@ -135,6 +143,12 @@ func (h *Host) ready() error {
 // Kill ends the agent with SIGKILL.
 func (h *Host) Kill() { h.agent.Kill() }
 
+// Freeze stops the agent's clock, and Thaw lets it go on: what it does now and then must not be measured along.
+func (h *Host) Freeze() { _ = h.agent.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw undoes Freeze.
+func (h *Host) Thaw() { _ = h.agent.cmd.Process.Signal(syscall.SIGCONT) }
+
 // WipeDatapath takes the eBPF programs and maps away, as a boot does. The agent must not run.
 func (h *Host) WipeDatapath() {
 	h.lab.must(os.RemoveAll(h.files.bpf), "%s: remove %s", h.Name, h.files.bpf)
@@ -163,6 +177,14 @@ func (h *Host) Fairlead(args ...string) Result {
 	out, diag, code, err := h.lab.run(h.ns, h.lab.binary("fairlead"), append(args, "--config", h.files.config)...)
 	h.lab.must(err, "%s: fairlead %s", h.Name, strings.Join(args, " "))
 	return Result{out, diag, code}
+}
+
+// Follow starts a command that goes on until it is interrupted; what it prints is in its log.
+func (h *Host) Follow(args ...string) *Process {
+	name := fmt.Sprintf("%s-%s-%d", args[0], h.Name, time.Now().UnixNano())
+	p, err := h.lab.start(h.ns, name, h.lab.binary("fairlead"), append(args, "--config", h.files.config)...)
+	h.lab.must(err, "%s: fairlead %s", h.Name, strings.Join(args, " "))
+	return p
 }
 
 // Status of the agent.

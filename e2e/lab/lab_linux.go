@@ -21,6 +21,7 @@ type Options struct {
 	Encapsulation string        // what the controller says: "vxlan" (default) or "nvgre"
 	PollInterval  time.Duration // of the agents; default 1 s
 	MTU           int           // of the underlay; default 1500
+	IPv6Underlay  bool          // provider addresses are IPv6; the controller stays where it is
 	InProcess     bool          // the controller runs in this process, so that a test can make it answer rubbish
 	BinDir        string        // of fairlead and fairlead-nc; default <module>/bin
 	Log           io.Writer     // where the tails of process logs go when a step fails; default stderr
@@ -37,6 +38,7 @@ type Lab struct {
 	mu         sync.Mutex
 	namespaces []*Namespace
 	processes  []*Process
+	closers    []io.Closer // of what holds on to devices
 	hosts      map[string]*Host
 	fabric     *Namespace
 	controller *Controller
@@ -220,6 +222,9 @@ func (l *Lab) Close() error {
 	l.controller.Stop()
 	for _, p := range processes {
 		p.Kill()
+	}
+	for _, c := range l.closers {
+		_ = c.Close()
 	}
 	for _, ns := range l.namespaces {
 		ns.release()

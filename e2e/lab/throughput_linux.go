@@ -2,24 +2,11 @@ package lab
 
 import (
 	"encoding/json"
-	"net/netip"
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
-
-// Path is a way TCP takes between two namespaces.
-type Path struct {
-	from, to *Namespace
-	address  netip.Addr
-}
-
-// Path between two containers.
-func (c *Container) Path(to *Container, address netip.Addr) Path {
-	return Path{c.ns, to.ns, address}
-}
-
-// Path between two hosts, without any overlay.
-func (h *Host) Path(to *Host) Path { return Path{h.ns, to.ns, to.Provider} }
 
 // Placement of a stream's two ends.
 type Placement bool
@@ -33,19 +20,19 @@ const (
 )
 
 // Streams measures one TCP stream over each path, in Gbit/s: rates[path][round]. The paths take turns, and who goes
-// first changes with every round, so that what else the machine does hits all alike. Congestion control is cubic,
-// because bbr paces and hides differences; writes are large, as those of a bulk transfer, so that super-packets are
-// whole.
+// first changes with every round, so that what else the machine does hits all alike.
 func (l *Lab) Streams(rounds int, where Placement, paths ...Path) (rates [][]float64) {
 	for _, p := range paths {
-		server := l.iperfServer(p)
+		server := l.ListenStreams(p)
 		defer server.Kill()
 	}
 	rates = make([][]float64, len(paths))
 	for round := range rounds {
 		for i := range paths {
 			n := (i + round) % len(paths)
-			rates[n] = append(rates[n], l.stream(paths[n], where))
+			rate, err := l.Stream(paths[n], where, 1)
+			l.must(err, "stream")
+			rates[n] = append(rates[n], rate)
 		}
 	}
 	return rates
@@ -62,25 +49,35 @@ func Ratios(a, b []float64) []float64 {
 
 const (
 	iperfPort = "5201"
-	iperfCPU  = "0"
+	oneCPU    = 0
+	first     = -20 // nice value of what is measured: what else this machine does comes after it
 )
 
-func (l *Lab) iperfServer(p Path) *Process {
-	server, err := l.start(p.to, "iperf3-"+p.to.Name, "iperf3", "--server", "--port", iperfPort, "--bind", p.address.String(),
+// ListenStreams starts what Stream sends to.
+func (l *Lab) ListenStreams(p Path) *Process {
+	server, err := l.start(p.to, "iperf3-"+p.to.Name, "nice", "-n", strconv.Itoa(first), "iperf3", "--server", "--port", iperfPort, "--bind", p.address.String(),
 		"--forceflush")
 	l.must(err, "iperf3 server")
 	return server
 }
 
-func (l *Lab) stream(p Path, where Placement) float64 {
+// Stream measures some TCP streams over a path for one second, in Gbit/s received. Congestion control is cubic, because
+// bbr paces and hides differences; writes are large, as those of a bulk transfer, so that super-packets are whole.
+func (l *Lab) Stream(p Path, where Placement, streams int) (float64, error) {
 	// The server closes its socket between two tests.
-	l.must(l.WaitFor("iperf3 server listens", 5*time.Second, func() error { return p.to.listens(iperfPort) }), "iperf3")
-	args := []string{"--client", p.address.String(), "--port", iperfPort, "--time", "1", "--congestion", "cubic", "--length", "1M", "--json"}
-	if where == OneCPU {
-		args = append(args, "--affinity", iperfCPU+","+iperfCPU)
+	if err := l.WaitFor("iperf3 server listens", 5*time.Second, func() error { return p.to.listens(iperfPort) }); err != nil {
+		return 0, err
 	}
-	out, diag, code, err := l.run(p.from, "iperf3", args...)
-	l.must(err, "iperf3")
+	args := []string{"-n", strconv.Itoa(first), "iperf3", "--client", p.address.String(), "--port", iperfPort, "--time", "1", "--congestion", "cubic", "--length", "1M",
+		"--connect-timeout", "3000", "--parallel", strconv.Itoa(streams), "--json"}
+	if where == OneCPU {
+		cpu := strconv.Itoa(oneCPU)
+		args = append(args, "--affinity", cpu+","+cpu)
+	}
+	out, diag, code, err := l.run(p.from, "nice", args...)
+	if err != nil {
+		return 0, fmt.Errorf("iperf3 to %s: %w", p.address, err)
+	}
 	var result struct {
 		Error string
 		End   struct {
@@ -90,9 +87,9 @@ func (l *Lab) stream(p Path, where Placement) float64 {
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &result); err != nil || code != 0 || result.Error != "" {
-		l.Fail("iperf3 to %s: exit code %d: %s %s %v", p.address, code, result.Error, firstLine(diag), err)
+		return 0, fmt.Errorf("iperf3 to %s: exit code %d: %s %s", p.address, code, result.Error, firstLine(diag))
 	}
-	return result.End.Received.BitsPerSecond / 1e9
+	return result.End.Received.BitsPerSecond / 1e9, nil
 }
 
 // Median of some values; 0 of none.

@@ -33,27 +33,37 @@ type Said struct {
 func Serve(at Place, name string, ports ...uint16) (*Echo, error) {
 	e := &Echo{name: name}
 	for _, port := range ports {
-		address := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-		tcp, err := listenTCP(at, address)
-		if err != nil {
-			e.Close()
-			return nil, err
+		for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+			if err := e.serve(at, netip.AddrPortFrom(any, port)); err != nil {
+				e.Close()
+				return nil, err
+			}
 		}
-		e.open = append(e.open, tcp)
-		udp, err := listenUDP(at, address)
-		if err != nil {
-			e.Close()
-			return nil, err
-		}
-		e.open = append(e.open, udp)
-		if err := control(udp, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVTTL, 1) }); err != nil {
-			e.Close()
-			return nil, err
-		}
-		go e.serveTCP(tcp)
-		go e.serveUDP(udp)
 	}
 	return e, nil
+}
+
+func (e *Echo) serve(at Place, address netip.AddrPort) error {
+	tcp, err := listenTCP(at, address)
+	if err != nil {
+		return err
+	}
+	e.open = append(e.open, tcp)
+	udp, err := listenUDP(at, address)
+	if err != nil {
+		return err
+	}
+	e.open = append(e.open, udp)
+	level, option := unix.IPPROTO_IP, unix.IP_RECVTTL
+	if address.Addr().Is6() {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT
+	}
+	if err := control(udp, func(fd int) error { return unix.SetsockoptInt(fd, level, option, 1) }); err != nil {
+		return err
+	}
+	go e.serveTCP(tcp)
+	go e.serveUDP(udp)
+	return nil
 }
 
 // Close stops answering.
@@ -124,7 +134,9 @@ func receivedTTL(oob []byte) int {
 		return 0
 	}
 	for _, m := range messages {
-		if m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_TTL && len(m.Data) >= 4 {
+		v4 := m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_TTL
+		v6 := m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_HOPLIMIT
+		if (v4 || v6) && len(m.Data) >= 4 {
 			return int(m.Data[0]) // little endian, and a TTL is one byte
 		}
 	}
@@ -173,13 +185,13 @@ func AskTCP(ctx context.Context, at Place, to netip.AddrPort, line string, timeo
 
 // AskUDP sends one datagram from an unused port, once, and returns the server's name.
 func AskUDP(at Place, to netip.AddrPort, line string, timeout time.Duration) (string, error) {
-	conn, err := listenUDP(at, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	conn, err := listenUDP(at, netip.AddrPortFrom(unspecified(to.Addr()), 0))
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
 	// What a receiver sees of it is checked, so what is sent must not depend on this machine's settings.
-	if err := control(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TTL, 64) }); err != nil {
+	if err := setTTL(conn, to.Addr(), 64); err != nil {
 		return "", err
 	}
 	if _, err := conn.WriteToUDPAddrPort([]byte(line), to); err != nil {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,6 +18,8 @@ type pinger struct {
 	to   net.Addr
 	id   uint16
 
+	request, reply byte // types
+
 	mu   sync.Mutex
 	sent []time.Time     // by sequence number
 	rtt  []time.Duration // 0: not answered
@@ -24,9 +27,13 @@ type pinger struct {
 }
 
 func newPinger(at Place, to netip.Addr) (*pinger, error) {
-	p := &pinger{to: &net.IPAddr{IP: to.AsSlice()}, id: uint16(rand.Uint32()), news: make(chan struct{}, 1)}
+	p := &pinger{to: &net.IPAddr{IP: to.AsSlice()}, id: uint16(rand.Uint32()), request: echoRequest, reply: echoReply, news: make(chan struct{}, 1)}
+	network := "ip4:icmp"
+	if to.Is6() {
+		network, p.request, p.reply = "ip6:ipv6-icmp", echoRequest6, echoReply6 // the kernel fills in the checksum
+	}
 	err := at.Do(func() (err error) {
-		p.conn, err = net.ListenPacket("ip4:icmp", "0.0.0.0")
+		p.conn, err = net.ListenPacket(network, unspecified(to).String())
 		return err
 	})
 	if err != nil {
@@ -37,8 +44,10 @@ func newPinger(at Place, to netip.Addr) (*pinger, error) {
 }
 
 const (
-	echoReply   = 0
-	echoRequest = 8
+	echoReply    = 0
+	echoRequest  = 8
+	echoRequest6 = 128
+	echoReply6   = 129
 )
 
 func (p *pinger) send() error {
@@ -48,7 +57,7 @@ func (p *pinger) send() error {
 	p.rtt = append(p.rtt, 0)
 	p.mu.Unlock()
 	m := make([]byte, 8+48)
-	m[0] = echoRequest
+	m[0] = p.request
 	binary.BigEndian.PutUint16(m[4:], p.id)
 	binary.BigEndian.PutUint16(m[6:], seq)
 	binary.BigEndian.PutUint16(m[2:], checksum(m, 0))
@@ -64,7 +73,7 @@ func (p *pinger) receive() {
 			return
 		}
 		m := buf[:n]
-		if n < 8 || m[0] != echoReply || binary.BigEndian.Uint16(m[4:]) != p.id || from.String() != p.to.String() {
+		if n < 8 || m[0] != p.reply || binary.BigEndian.Uint16(m[4:]) != p.id || from.String() != p.to.String() {
 			continue
 		}
 		seq := int(binary.BigEndian.Uint16(m[6:]))
@@ -152,6 +161,7 @@ type Probe struct {
 type PingStats struct {
 	Sent, Lost int
 	WorstRTT   time.Duration
+	MedianRTT  time.Duration // of those that were answered
 	LongestGap time.Duration // between sending two requests: what this machine did to the probe itself
 }
 
@@ -191,14 +201,21 @@ func (b *Probe) Stop() PingStats {
 	b.p.mu.Lock()
 	defer b.p.mu.Unlock()
 	s := PingStats{Sent: len(b.p.sent)}
+	var answered []time.Duration
 	for i, rtt := range b.p.rtt {
 		if rtt == 0 {
 			s.Lost++
+		} else {
+			answered = append(answered, rtt)
 		}
 		s.WorstRTT = max(s.WorstRTT, rtt)
 		if i > 0 {
 			s.LongestGap = max(s.LongestGap, b.p.sent[i].Sub(b.p.sent[i-1]))
 		}
+	}
+	if len(answered) > 0 {
+		slices.Sort(answered)
+		s.MedianRTT = answered[len(answered)/2]
 	}
 	return s
 }

@@ -1,12 +1,14 @@
 package ebpf
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 
+	"github.com/fairlead-net/fairlead/encap"
 	"github.com/fairlead-net/fairlead/vfp"
 )
 
@@ -23,24 +25,42 @@ func addrOf(w uint32) netip.Addr {
 }
 
 func maskWord(bits int) uint32 {
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], ^uint32(0)<<(32-bits)&^uint32(0))
 	if bits == 0 {
 		return 0
 	}
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], ^uint32(0)<<(32-bits))
 	return binary.NativeEndian.Uint32(b[:])
+}
+
+// addr is an address in the shape of the programs' struct addr.
+func addr(a netip.Addr) (v vswitchAddr) {
+	b := a.As16()
+	for i := range v.W {
+		v.W[i] = binary.NativeEndian.Uint32(b[4*i:])
+	}
+	return v
+}
+
+func (v vswitchAddr) addr() netip.Addr {
+	var b [16]byte
+	for i, w := range v.W {
+		binary.NativeEndian.PutUint32(b[4*i:], w)
+	}
+	return netip.AddrFrom16(b).Unmap()
 }
 
 // tables is a whole policy in the shape of the maps, without the slot.
 type tables struct {
-	host      hostRow
+	host      vswitchHost // Generation is filled in by swap
 	subnets   rows[vswitchSubnet]
+	floods    rows[vswitchFlood]
 	mappings  rows[vswitchMapping]
 	addresses rows[vswitchAddress]
-	ports     map[uint32]vswitchPort // by index; Epoch is filled in by Apply
+	dhcps     rows[vswitchDhcp]
+	ports     map[uint32]vswitchPort // by index
+	acls      map[uint32]*heldACL    // by number; nil for what was read back
 }
-
-type hostRow struct{ pa, ifindex, encap, onlink uint32 }
 
 // device is what a port's device turned out to be.
 type device struct {
@@ -48,182 +68,380 @@ type device struct {
 	veth    bool
 }
 
+type home struct {
+	rdid string
+	ca   netip.Addr
+}
+
+// compiler turns a policy into tables.
+type compiler struct {
+	*Datapath
+	p      *vfp.Policy
+	t      *tables
+	index  map[string]uint32 // of the ports whose device exists
+	owner  map[home]uint32
+	domain map[string]uint32
+	pas    map[netip.Addr]uint32
+}
+
 // compile turns a policy into tables. devices holds the ports whose device exists.
 func (d *Datapath) compile(p *vfp.Policy, devices map[string]device) (*tables, error) {
-	t := &tables{
-		host:  hostRow{word(p.ProviderAddress), d.underlay, uint32(p.Encapsulation), maskWord(d.onlinkBits(p.ProviderAddress))},
-		ports: map[uint32]vswitchPort{},
+	c := &compiler{Datapath: d, p: p, index: map[string]uint32{}, owner: map[home]uint32{}, domain: map[string]uint32{}, pas: map[netip.Addr]uint32{},
+		t: &tables{ports: map[uint32]vswitchPort{}, acls: map[uint32]*heldACL{}}}
+	for _, step := range []func() error{c.host, func() error { return c.ports(devices) }, c.subnets, c.mappings} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
-	type home struct {
-		rdid string
-		ca   netip.Addr
+	c.floods()
+	c.t.subnets.sort()
+	c.t.floods.sort()
+	c.t.mappings.sort()
+	c.t.addresses.sort()
+	c.t.dhcps.sort()
+	return c.t, nil
+}
+
+func (c *compiler) host() (err error) {
+	h := &c.t.host
+	*h = vswitchHost{Ifindex: c.underlay, Encap: uint32(c.p.Encapsulation), Mtu: uint32(c.p.InnerMTU), Relay: c.relay}
+	if c.p.ProviderAddress.Is6() {
+		h.V6, h.Pa6 = 1, addr(c.p.ProviderAddress)
+	} else {
+		h.Onlink = maskWord(c.onlinkBits(c.p.ProviderAddress))
 	}
-	portAt := map[home]uint32{}
-	acls := make(map[string]*vfp.ACL, len(p.ACLs))
-	for i := range p.ACLs {
-		acls[p.ACLs[i].ID] = &p.ACLs[i]
+	// A quarter of the table is kept for ports that have little in it.
+	most := c.objs.Flows.MaxEntries()
+	h.FlowsShared = most / 4 * 3
+	h.FlowsGuaranteed = most / 4 / uint32(max(1, len(c.p.Ports)))
+	h.Pa, err = c.pa(c.p.ProviderAddress)
+	return err
+}
+
+// pa is a provider address as the programs know it: itself, or on an IPv6 underlay its number.
+func (c *compiler) pa(a netip.Addr) (uint32, error) {
+	if !c.p.ProviderAddress.Is6() {
+		if !a.Is4() {
+			return 0, nil
+		}
+		return word(a), nil
 	}
-	for i := range p.Ports {
-		port := &p.Ports[i]
-		dev, ok := devices[port.ID]
+	if !a.Is6() {
+		return 0, nil
+	}
+	if n, ok := c.pas[a]; ok {
+		return n, nil
+	}
+	_, known := c.idents.look(kindPA, a.String())
+	n, err := c.idents.get(kindPA, a.String())
+	if err != nil {
+		return 0, err
+	}
+	if !known || !c.upgraded { // an earlier process may have died before it was in its maps
+		v := addr(a)
+		if err := c.objs.Pas.Put(n, v); err != nil {
+			return 0, fmt.Errorf("map pas: %w", err)
+		}
+		if err := c.objs.PaNumbers.Put(v, n); err != nil {
+			return 0, fmt.Errorf("map pa_numbers: %w", err)
+		}
+	}
+	c.pas[a] = n
+	return n, nil
+}
+
+func (c *compiler) domainOf(rdid string) (uint32, error) {
+	if n, ok := c.domain[rdid]; ok {
+		return n, nil
+	}
+	n, err := c.idents.get(kindDomain, rdid)
+	c.domain[rdid] = n
+	return n, err
+}
+
+func (c *compiler) ports(devices map[string]device) error {
+	acls := make(map[string]*vfp.ACL, len(c.p.ACLs))
+	for i := range c.p.ACLs {
+		acls[c.p.ACLs[i].ID] = &c.p.ACLs[i]
+	}
+	for i := range c.p.Ports {
+		port := &c.p.Ports[i]
+		if _, ok := devices[port.ID]; !ok {
+			continue
+		}
+		index, err := c.idents.get(kindPort, port.ID)
+		if err != nil {
+			return fmt.Errorf("port %s: %w", port.ID, err)
+		}
+		c.index[port.ID] = index
+	}
+	loaded := map[string]uint32{}
+	for i := range c.p.Ports {
+		port := &c.p.Ports[i]
+		index, ok := c.index[port.ID]
 		if !ok {
 			continue
 		}
-		index, err := d.idents.get(kindPort, port.ID)
+		v, err := c.port(port, devices[port.ID])
 		if err != nil {
-			return nil, fmt.Errorf("port %s: %w", port.ID, err)
+			return fmt.Errorf("port %s: %w", port.ID, err)
 		}
-		v := vswitchPort{Ifindex: dev.ifindex, Mac: port.MAC}
-		if dev.veth {
-			v.Flags |= portVeth
-		}
-		if port.AllowMACSpoofing {
-			v.Flags |= portAllowMACSpoofing
-		}
-		first := true
 		for _, a := range port.Addresses {
-			if !a.CA.Is4() {
-				continue
-			}
-			domain, err := d.idents.get(kindDomain, a.RDID)
+			row, err := c.address(&a, acls, loaded)
 			if err != nil {
-				return nil, err
+				return fmt.Errorf("port %s: %w", port.ID, err)
 			}
-			if len(a.ACLs) > vfp.MaxACLs {
-				return nil, fmt.Errorf("port %s: %d ACLs on %s, at most %d", port.ID, len(a.ACLs), a.CA, vfp.MaxACLs)
-			}
-			row := vswitchAddress{Vsid: uint32(a.VSID), Domain: domain}
-			for n, id := range a.ACLs {
-				acl, ok := acls[id]
-				if !ok {
-					return nil, fmt.Errorf("port %s: ACL %s is not in the policy", port.ID, id)
-				}
-				if row.Acls[n], err = d.acls.load(acl); err != nil {
-					return nil, fmt.Errorf("ACL %s: %w", id, err)
-				}
-			}
-			t.addresses = append(t.addresses, row2(rowKey(index, word(a.CA)), row))
-			portAt[home{a.RDID, a.CA}] = index
-			if first {
-				v.Vsid, v.Ca, first = uint32(a.VSID), word(a.CA), false
+			c.t.addresses = append(c.t.addresses, row2(rowKey{index, mapped(a.CA)}, row))
+			c.owner[home{a.RDID, a.CA}] = index
+			switch {
+			case a.CA.Is4() && v.Vsid == 0:
+				v.Vsid, v.Ca = uint32(a.VSID), word(a.CA)
+			case a.CA.Is6() && v.Vsid6 == 0:
+				v.Vsid6, v.Ca6 = uint32(a.VSID), addr(a.CA)
 			}
 		}
-		t.ports[index] = v
+		c.t.ports[index] = v
+		if port.DHCP != nil && v.Vsid != 0 {
+			c.t.dhcps = append(c.t.dhcps, row2(rowKey{high: index}, c.dhcp(port)))
+		}
 	}
-	for i := range p.Subnets {
-		s := &p.Subnets[i]
-		if !s.Prefix.Addr().Is4() {
-			continue
-		}
-		domain, err := d.idents.get(kindDomain, s.RDID)
-		if err != nil {
-			return nil, err
-		}
-		v := vswitchSubnet{Domain: domain, Network: word(s.Prefix.Masked().Addr()), Mask: maskWord(s.Prefix.Bits())}
-		if s.Gateway.Is4() {
-			v.Gateway = word(s.Gateway)
-		}
-		t.subnets = append(t.subnets, row2(rowKey(0, uint32(s.VSID)), v))
-	}
-	for i := range p.Mappings {
-		m := &p.Mappings[i]
-		if !m.CA.Is4() || !m.PA.Is4() {
-			continue
-		}
-		domain, err := d.idents.get(kindDomain, m.RDID)
-		if err != nil {
-			return nil, err
-		}
-		v := vswitchMapping{Pa: word(m.PA), Vsid: uint32(m.VSID), Mac: m.MAC, Port: portAt[home{m.RDID, m.CA}]}
-		t.mappings = append(t.mappings, row2(rowKey(domain, word(m.CA)), v))
-	}
-	t.subnets.sort()
-	t.mappings.sort()
-	t.addresses.sort()
-	return t, nil
+	return nil
 }
 
-func row2[V comparable](key uint64, val V) row[V] { return row[V]{key, val} }
+func (c *compiler) address(a *vfp.Address, acls map[string]*vfp.ACL, loaded map[string]uint32) (row vswitchAddress, err error) {
+	row.Vsid = uint32(a.VSID)
+	if row.Domain, err = c.domainOf(a.RDID); err != nil {
+		return row, err
+	}
+	if len(a.ACLs) > vfp.MaxACLs {
+		return row, fmt.Errorf("%d ACLs on %s, at most %d", len(a.ACLs), a.CA, vfp.MaxACLs)
+	}
+	for n, id := range a.ACLs {
+		acl, ok := acls[id]
+		if !ok {
+			return row, fmt.Errorf("ACL %s is not in the policy", id)
+		}
+		number, ok := loaded[id]
+		if !ok {
+			h, err := c.acls.load(acl, c.active)
+			if err != nil {
+				return row, fmt.Errorf("ACL %s: %w", id, err)
+			}
+			number = h.number
+			loaded[id], c.t.acls[number] = number, h
+		}
+		row.Acls[n] = number
+	}
+	return row, nil
+}
 
 const (
 	portAllowMACSpoofing = 1
 	portVeth             = 2
+	portDHCP             = 4
+	portLimitOut         = 8
+	portLimitIn          = 16
+	portMirror           = 32
+
+	encapERSPAN = 3
 )
 
-// ruleRows expands an ACL's rules of one direction: one row per combination of its lists, in order.
-func ruleRows(rules []vfp.Rule, dir vfp.Direction, counter func(id string) (uint32, error)) ([]vswitchRule, error) {
-	var out []vswitchRule
-	for i := range rules {
-		r := &rules[i]
-		if r.Direction != dir {
+func (c *compiler) port(p *vfp.Port, dev device) (v vswitchPort, err error) {
+	v = vswitchPort{Ifindex: dev.ifindex, Mac: p.MAC, FlowLimit: vfp.DefaultFlows, HalfOpen: vfp.DefaultHalfOpen}
+	set := func(on bool, flag uint8) {
+		if on {
+			v.Flags |= flag
+		}
+	}
+	set(dev.veth, portVeth)
+	set(p.AllowMACSpoofing, portAllowMACSpoofing)
+	set(p.DHCP != nil, portDHCP)
+	set(p.Bandwidth[vfp.Outbound].BitsPerSecond > 0, portLimitOut)
+	set(p.Bandwidth[vfp.Inbound].BitsPerSecond > 0, portLimitIn)
+	if p.Limits.Flows > 0 {
+		v.FlowLimit = p.Limits.Flows
+	}
+	if p.Limits.HalfOpen > 0 {
+		v.HalfOpen = min(p.Limits.HalfOpen, vfp.MaxHalfOpen)
+	}
+	// The rings of all ports fit their map, so that no flood of one leaves another without.
+	v.HalfOpen = max(1, min(v.HalfOpen, v.FlowLimit, c.objs.Rings.MaxEntries()/uint32(max(1, len(c.p.Ports)))))
+	for dir, b := range p.Bandwidth {
+		if b.BitsPerSecond == 0 {
 			continue
 		}
-		n, err := counter(r.ID)
+		burst := b.Burst
+		if burst == 0 {
+			burst = vfp.DefaultBurst(b.BitsPerSecond)
+		}
+		high, low := bits.Mul64(uint64(burst)*8, 1e9)
+		v.Rate[dir] = b.BitsPerSecond
+		v.Burst[dir] = math.MaxInt64
+		if high < b.BitsPerSecond {
+			ns, _ := bits.Div64(high, low, b.BitsPerSecond)
+			v.Burst[dir] = min(ns, math.MaxInt64)
+		}
+	}
+	if m := p.Mirror; m != nil {
+		v.MirrorType, v.MirrorSession = uint8(encap.VXLAN), m.Session
+		if m.Type == vfp.MirrorERSPAN {
+			v.MirrorType = encapERSPAN
+		}
+		v.MirrorPort = c.index[m.Port]
+		if m.Port == "" {
+			if v.MirrorPa, err = c.pa(m.Collector); err != nil {
+				return v, err
+			}
+			if m.Type == vfp.MirrorVXLAN && m.Session >= 1<<24 {
+				v.MirrorPa = 0 // not a VNI
+			}
+		}
+		set(v.MirrorPort != 0 || v.MirrorPa != 0, portMirror)
+	}
+	return v, nil
+}
+
+func (c *compiler) dhcp(p *vfp.Port) (v vswitchDhcp) {
+	o := p.DHCP
+	v = vswitchDhcp{Mask: maskWord(int(min(o.PrefixLen, 32))), Lease: o.Lease, Mtu: o.MTU}
+	if o.Gateway.Is4() {
+		v.Server, v.Router = word(o.Gateway), word(o.Gateway)
+	} else {
+		for i := range c.p.Subnets {
+			if s := &c.p.Subnets[i]; s.VSID == firstIPv4(p).VSID && s.Gateway.Is4() {
+				v.Server = word(s.Gateway)
+			}
+		}
+	}
+	for _, a := range o.DNS {
+		if a.Is4() && v.DnsCount < vfp.MaxDNS {
+			v.Dns[v.DnsCount] = word(a)
+			v.DnsCount++
+		}
+	}
+	return v
+}
+
+func firstIPv4(p *vfp.Port) *vfp.Address {
+	for i := range p.Addresses {
+		if p.Addresses[i].CA.Is4() {
+			return &p.Addresses[i]
+		}
+	}
+	return &vfp.Address{}
+}
+
+const (
+	subnetReplicate = 1
+	subnetGateway   = 2
+)
+
+func (c *compiler) subnets() error {
+	c.t.subnets = make(rows[vswitchSubnet], 0, len(c.p.Subnets))
+	for i := range c.p.Subnets {
+		s := &c.p.Subnets[i]
+		domain, err := c.domainOf(s.RDID)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		row := vswitchRule{Protocol: r.Protocol, Action: uint8(r.Action), Counter: n,
-			SportLast: 65535, DportLast: 65535}
-		if len(r.SourcePorts) > 0 || len(r.DestinationPorts) > 0 {
-			row.HasPorts = 1
+		v := vswitchSubnet{Domain: domain, Network: addr(s.Prefix.Masked().Addr()), Bits: uint8(s.Prefix.Bits())}
+		if s.Prefix.Addr().Is4() {
+			v.Bits += 96
 		}
-		for _, src := range orAny(r.Sources) {
-			if !setPrefix(&row.Src, &row.SrcMask, src) {
+		if s.Gateway.IsValid() {
+			v.Gateway = addr(s.Gateway)
+			v.Flags |= subnetGateway
+		}
+		if s.Multicast == vfp.MulticastReplicate {
+			v.Flags |= subnetReplicate
+		}
+		if s.NAT.Is4() {
+			v.Nat = word(s.NAT)
+			c.t.host.Nat = 1
+		}
+		c.t.subnets = append(c.t.subnets, row2(rowKey{high: uint32(s.VSID)}, v))
+	}
+	return nil
+}
+
+// mappings come sorted by RDID and CA, which is nearly the order of the rows: only the domains' numbers differ.
+func (c *compiler) mappings() error {
+	blocks := map[uint32]rows[vswitchMapping]{}
+	all := make(rows[vswitchMapping], 0, len(c.p.Mappings))
+	for i := 0; i < len(c.p.Mappings); {
+		rdid, start := c.p.Mappings[i].RDID, len(all)
+		domain, err := c.domainOf(rdid)
+		if err != nil {
+			return err
+		}
+		for ; i < len(c.p.Mappings) && c.p.Mappings[i].RDID == rdid; i++ {
+			m := &c.p.Mappings[i]
+			pa, err := c.pa(m.PA)
+			if err != nil {
+				return err
+			}
+			if pa == 0 {
+				continue // of the other family: nobody can be reached there
+			}
+			v := vswitchMapping{Pa: pa, Vsid: uint32(m.VSID), Mac: m.MAC, Port: c.owner[home{m.RDID, m.CA}]}
+			all = append(all, row2(rowKey{domain, mapped(m.CA)}, v))
+		}
+		blocks[domain] = append(blocks[domain], all[start:]...)
+	}
+	if len(blocks) == 1 {
+		c.t.mappings = all
+		return nil
+	}
+	domains := make([]uint32, 0, len(blocks))
+	for n := range blocks {
+		domains = append(domains, n)
+	}
+	slices.Sort(domains)
+	all = all[:0]
+	for _, n := range domains {
+		all = append(all, blocks[n]...)
+	}
+	c.t.mappings = all
+	return nil
+}
+
+// floods says who gets copies of a replicating subnet's multicast.
+func (c *compiler) floods() {
+	for i := range c.p.Subnets {
+		s := &c.p.Subnets[i]
+		if s.Multicast != vfp.MulticastReplicate {
+			continue
+		}
+		var f vswitchFlood
+		for k := range c.p.Ports {
+			p := &c.p.Ports[k]
+			at := slices.IndexFunc(p.Addresses, func(a vfp.Address) bool { return a.VSID == s.VSID })
+			index, there := c.index[p.ID]
+			if at < 0 || !there || f.Ports == vfp.MaxReplicas {
 				continue
 			}
-			for _, dst := range orAny(r.Destinations) {
-				if !setPrefix(&row.Dst, &row.DstMask, dst) {
-					continue
-				}
-				for _, sp := range orAnyPort(r.SourcePorts) {
-					row.SportFirst, row.SportLast = sp.First, sp.Last
-					for _, dp := range orAnyPort(r.DestinationPorts) {
-						row.DportFirst, row.DportLast = dp.First, dp.Last
-						out = append(out, row)
-					}
-				}
+			f.Port[f.Ports] = vswitchReceiver{Port: index, Ca: addr(p.Addresses[at].CA)}
+			f.Ports++
+		}
+		var pas []netip.Addr
+		for k := range c.p.Mappings {
+			m := &c.p.Mappings[k]
+			if m.RDID == s.RDID && m.VSID == s.VSID && m.PA != c.p.ProviderAddress && m.PA.BitLen() == c.p.ProviderAddress.BitLen() {
+				pas = append(pas, m.PA)
 			}
 		}
+		slices.SortFunc(pas, netip.Addr.Compare)
+		for _, pa := range slices.Compact(pas) {
+			if n, err := c.pa(pa); err == nil && f.Pas < vfp.MaxReplicas {
+				f.Pa[f.Pas] = n
+				f.Pas++
+			}
+		}
+		c.t.floods = append(c.t.floods, row2(rowKey{high: uint32(s.VSID)}, f))
 	}
-	return out, nil
 }
 
-// setPrefix reports false for a prefix that no IPv4 packet can match.
-func setPrefix(addr, mask *uint32, p netip.Prefix) bool {
-	if !p.IsValid() {
-		*addr, *mask = 0, 0
-		return true
-	}
-	if !p.Addr().Is4() {
-		return false
-	}
-	*addr, *mask = word(p.Masked().Addr()), maskWord(p.Bits())
-	return true
-}
-
-func orAny(list []netip.Prefix) []netip.Prefix {
-	if list == nil {
-		return []netip.Prefix{{}}
-	}
-	return list
-}
-
-func orAnyPort(list []vfp.PortRange) []vfp.PortRange {
-	if list == nil {
-		return []vfp.PortRange{{First: 0, Last: 65535}}
-	}
-	return list
-}
-
-// aclSum names an ACL's content: two ACLs with the same sum behave and count the same.
-func aclSum(a *vfp.ACL) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s|%v|", a.ID, a.Default)
-	for i := range a.Rules {
-		fmt.Fprintf(h, "%+v|", a.Rules[i])
-	}
-	return string(h.Sum(nil))
-}
+func row2[V comparable](key rowKey, val V) row[V] { return row[V]{key, val} }
 
 // sortedIndexes of a port table, for deterministic writes.
 func sortedIndexes(ports map[uint32]vswitchPort) []uint32 {

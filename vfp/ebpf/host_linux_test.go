@@ -2,6 +2,7 @@ package ebpf
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,3 +54,15 @@ func openTest(t testing.TB, bpfDir string, mode uint32) *Datapath {
 	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
+
+// ifindexOf a port's device; the loopback's where it has none.
+func (d *Datapath) ifindexOf(port string) uint32 {
+	for n, id := range d.names.ports {
+		if id == port {
+			return d.slot[d.active].ports[n].Ifindex
+		}
+	}
+	return 1
+}
+
+func hostPA(n int) netip.Addr { return netip.AddrFrom4([4]byte{172, 16, 0, byte(n)}) }

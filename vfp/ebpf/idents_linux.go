@@ -3,6 +3,7 @@ package ebpf
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 
 	"github.com/cilium/ebpf"
 )
@@ -13,6 +14,7 @@ const (
 	kindDomain = 'd'
 	kindACL    = 'a'
 	kindRule   = 'r'
+	kindPA     = 'u' // of an IPv6 underlay
 )
 
 type identKey = [16]byte
@@ -30,17 +32,24 @@ type idents struct {
 	used   map[byte]map[uint32]bool
 	next   map[byte]uint32 // where the search for a free number goes on
 	limit  map[byte]uint32
-	// seen holds the round in which a name was last wanted.
+	// seen holds the round in which a name was last wanted. Names that are kept until they are dropped are not in it.
 	seen  map[identKey]uint64
 	round uint64
 	given []identKey // since begin
+	// Names dropped since begin, and before: the latter may go as soon as no packet is left from then. A change of one ACL
+	// starts no round, so without it the numbers of its old rules would never be free.
+	dropping, dropped map[identKey]bool
+	quiesce           func()
 	// fresh is called with each newly given number: its counters may hold an earlier owner's figures.
 	fresh func(kind byte, n uint32) error
+	// gone is called with each number that nobody has any more.
+	gone func(kind byte, n uint32) error
 }
 
 func loadIdents(m *ebpf.Map, limit map[byte]uint32, fresh func(byte, uint32) error) (*idents, error) {
 	ids := &idents{m: m, number: map[identKey]uint32{}, used: map[byte]map[uint32]bool{}, next: map[byte]uint32{},
-		limit: limit, seen: map[identKey]uint64{}, fresh: fresh}
+		limit: limit, seen: map[identKey]uint64{}, fresh: fresh,
+		dropping: map[identKey]bool{}, dropped: map[identKey]bool{}}
 	for kind := range limit {
 		ids.used[kind] = map[uint32]bool{}
 	}
@@ -59,11 +68,17 @@ func loadIdents(m *ebpf.Map, limit map[byte]uint32, fresh func(byte, uint32) err
 	return ids, it.Err()
 }
 
+// look is find without wanting the name.
+func (ids *idents) look(kind byte, name string) (uint32, bool) {
+	v, ok := ids.number[identOf(kind, name)]
+	return v & 0xffffff, ok
+}
+
 // find returns the number of a name that has one.
 func (ids *idents) find(kind byte, name string) (uint32, bool) {
 	key := identOf(kind, name)
 	v, ok := ids.number[key]
-	if ok {
+	if _, mortal := ids.seen[key]; mortal {
 		ids.seen[key] = ids.round
 	}
 	return v & 0xffffff, ok
@@ -87,6 +102,11 @@ func (ids *idents) get(kind byte, name string) (uint32, error) {
 // free returns a number that nobody has.
 func (ids *idents) free(kind byte) (uint32, error) {
 	limit, used := ids.limit[kind], ids.used[kind]
+	if uint32(len(used)) >= limit-1 {
+		if err := ids.reclaim(); err != nil {
+			return 0, err
+		}
+	}
 	if uint32(len(used)) >= limit-1 {
 		return 0, fmt.Errorf("no number left of kind %q: limit %d", kind, limit-1)
 	}
@@ -117,8 +137,47 @@ func (ids *idents) bind(kind byte, name string, n uint32) error {
 	return nil
 }
 
+// keep is get for a name that stays until drop: what there are many of need not be named in every round.
+func (ids *idents) keep(kind byte, name string) (uint32, error) {
+	n, err := ids.get(kind, name)
+	key := identOf(kind, name)
+	delete(ids.seen, key)
+	delete(ids.dropping, key)
+	delete(ids.dropped, key)
+	return n, err
+}
+
+// drop lets a kept name go, after the rounds that any other has.
+func (ids *idents) drop(kind byte, name string) {
+	key := identOf(kind, name)
+	if _, ok := ids.number[key]; ok {
+		ids.seen[key] = ids.round
+		ids.dropping[key] = true
+	}
+}
+
+// reclaim forgets the names that were dropped before begin.
+func (ids *idents) reclaim() error {
+	if len(ids.dropped) == 0 {
+		return nil
+	}
+	if ids.quiesce != nil {
+		ids.quiesce()
+	}
+	for key := range ids.dropped {
+		if err := ids.forget(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // begin starts a round; commit or rollback ends it.
-func (ids *idents) begin() { ids.given = nil }
+func (ids *idents) begin() {
+	ids.given = nil
+	maps.Copy(ids.dropped, ids.dropping)
+	clear(ids.dropping)
+}
 
 // rollback takes back the numbers given since begin: a policy that was refused leaves nothing.
 func (ids *idents) rollback() error {
@@ -128,6 +187,7 @@ func (ids *idents) rollback() error {
 		}
 	}
 	ids.given = nil
+	clear(ids.dropping) // what is in force needs them
 	return nil
 }
 
@@ -138,7 +198,12 @@ func (ids *idents) forget(key identKey) error {
 	}
 	delete(ids.number, key)
 	delete(ids.seen, key)
+	delete(ids.dropping, key)
+	delete(ids.dropped, key)
 	delete(ids.used[byte(v>>24)], v&0xffffff)
+	if ids.gone != nil {
+		return ids.gone(byte(v>>24), v&0xffffff)
+	}
 	return nil
 }
 
@@ -147,8 +212,8 @@ func (ids *idents) forget(key identKey) error {
 func (ids *idents) commit() error {
 	defer func() { ids.round++ }()
 	ids.given = nil
-	for key := range ids.number {
-		if ids.seen[key]+1 >= ids.round {
+	for key, seen := range ids.seen {
+		if seen+1 >= ids.round {
 			continue
 		}
 		if err := ids.forget(key); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // layoutVersion grows when the meaning of a map's content changes while its shape does not.
-const layoutVersion = 2
+const layoutVersion = 3
 
 // layoutOf names the shape of the maps. Maps of another layout are left alone until the new programs run.
 func layoutOf(spec *ebpf.CollectionSpec) string {

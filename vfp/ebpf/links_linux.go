@@ -19,7 +19,10 @@ import (
 
 // underlayPin is the name of the underlay's attachment; no device is called so ("/" apart, names are free,
 // but ports' devices begin with fl or tap).
-const underlayPin = "underlay_in"
+const (
+	underlayPin = "underlay_in"
+	relayPin    = "relay"
+)
 
 // links are the attachments of programs to devices, pinned by the device's name.
 type links struct {
@@ -77,8 +80,11 @@ func pinName(device string) string { return pinEscape.Replace(device) }
 func deviceName(pin string) string { return pinUnescape.Replace(pin) }
 
 func (l *links) program(name string) *ebpf.Program {
-	if name == underlayPin {
+	switch name {
+	case underlayPin:
 		return l.objs.UnderlayIn
+	case relayPin:
+		return l.objs.Relay
 	}
 	return l.objs.PortOut
 }
@@ -186,6 +192,9 @@ func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) (problems []
 	if d.underlay != 0 {
 		wantLink[underlayPin] = port{d.underlayName, d.underlay}
 	}
+	if d.relay != 0 {
+		wantLink[relayPin] = port{relayDevice, d.relay}
+	}
 	for i := range p.Ports {
 		dev, ok := devices[p.Ports[i].ID]
 		if !ok {
@@ -198,28 +207,8 @@ func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) (problems []
 		wantDevice[dev.ifindex] = index
 		wantLink[p.Ports[i].Device] = port{p.Ports[i].ID, dev.ifindex}
 	}
-	haveDevice := map[uint32]uint32{}
-	var ifindex, index uint32
-	it := d.objs.Devices.Iterate()
-	for it.Next(&ifindex, &index) {
-		haveDevice[ifindex] = index
-	}
-	if err := it.Err(); err != nil {
-		return nil, fmt.Errorf("map devices: %w", err)
-	}
-	for ifindex, index := range wantDevice {
-		if have, ok := haveDevice[ifindex]; !ok || have != index {
-			if err := d.objs.Devices.Put(ifindex, index); err != nil {
-				return nil, fmt.Errorf("map devices: %w", err)
-			}
-		}
-	}
-	for ifindex := range haveDevice {
-		if _, ok := wantDevice[ifindex]; !ok {
-			if err := d.objs.Devices.Delete(ifindex); err != nil {
-				return nil, fmt.Errorf("map devices: %w", err)
-			}
-		}
+	if err := d.putDevices(wantDevice); err != nil {
+		return nil, err
 	}
 	if err := d.keepMapsPinned(); err != nil {
 		return nil, err
@@ -235,6 +224,10 @@ func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) (problems []
 		want := wantLink[name]
 		if err := d.links.ensure(name, want.ifindex); err != nil {
 			problems = append(problems, vfp.PortProblem{PortID: want.id, Message: err.Error()})
+		} else if name == relayPin {
+			if err := relayUp(want.ifindex); err != nil {
+				problems = append(problems, vfp.PortProblem{PortID: want.id, Message: err.Error()})
+			}
 		}
 	}
 	for name, h := range d.links.held {
@@ -248,6 +241,49 @@ func (d *Datapath) attach(p *vfp.Policy, devices map[string]device) (problems []
 		}
 	}
 	return problems, nil
+}
+
+// putDevices says which port is at which device. Most devices' numbers are low.
+func (d *Datapath) putDevices(want map[uint32]uint32) error {
+	low := d.objs.LowDevices.MaxEntries()
+	have := map[uint32]uint32{}
+	var ifindex, index uint32
+	it := d.objs.Devices.Iterate()
+	for it.Next(&ifindex, &index) {
+		have[ifindex] = index
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("map devices: %w", err)
+	}
+	// Those that are gone go first: all may be new, and the map has room for one for each port.
+	for ifindex := range have {
+		if _, ok := want[ifindex]; ok {
+			continue
+		}
+		if ifindex < low {
+			if err := d.objs.LowDevices.Put(ifindex, uint32(0)); err != nil {
+				return fmt.Errorf("map low_devices: %w", err)
+			}
+		}
+		if err := d.objs.Devices.Delete(ifindex); err != nil {
+			return fmt.Errorf("map devices: %w", err)
+		}
+	}
+	for ifindex, index := range want {
+		if have[ifindex] == index && d.upgraded { // an earlier process may have died between the two maps
+			continue
+		}
+		if err := d.objs.Devices.Put(ifindex, index); err != nil {
+			return fmt.Errorf("map devices: %w", err)
+		}
+		if ifindex >= low {
+			continue
+		}
+		if err := d.objs.LowDevices.Put(ifindex, index); err != nil {
+			return fmt.Errorf("map low_devices: %w", err)
+		}
+	}
+	return nil
 }
 
 // keepMapsPinned pins the maps again if somebody removed their directory: the next process must find them.

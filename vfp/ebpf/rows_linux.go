@@ -1,35 +1,68 @@
 package ebpf
 
 import (
+	"bytes"
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"github.com/cilium/ebpf"
 )
 
-// rows is the content of one slot of a keyed map, sorted by key. The key's upper half becomes the first word
-// of the map's key together with the slot, the lower half the second.
+// rowKey is a key of a map that holds both slots: its first word is high<<1 | slot, an address may follow.
+type rowKey struct {
+	high uint32
+	ca   [16]byte // IPv4-mapped for IPv4; zero where the map's key has no address
+}
+
+func (k rowKey) compare(other rowKey) int {
+	if c := cmp.Compare(k.high, other.high); c != 0 {
+		return c
+	}
+	return bytes.Compare(k.ca[:], other.ca[:])
+}
+
+// wireKey is a rowKey in the shape of a map's key.
+type wireKey interface {
+	comparable
+	row() (key rowKey, slot uint32)
+}
+
+// caKey is the key of mappings and addresses.
+type caKey struct {
+	HighSlot uint32
+	CA       [16]byte
+}
+
+func (k caKey) row() (rowKey, uint32) { return rowKey{k.HighSlot >> 1, k.CA}, k.HighSlot & 1 }
+
+func caKeyOf(k rowKey, slot uint32) caKey { return caKey{k.high<<1 | slot, k.ca} }
+
+// wordKey is the key of the other ones.
+type wordKey struct{ HighSlot uint32 }
+
+func (k wordKey) row() (rowKey, uint32) { return rowKey{high: k.HighSlot >> 1}, k.HighSlot & 1 }
+
+func wordKeyOf(k rowKey, slot uint32) wordKey { return wordKey{k.high<<1 | slot} }
+
+// rows is the content of one slot of a map, sorted by key.
 type rows[V comparable] []row[V]
 
 type row[V comparable] struct {
-	key uint64
+	key rowKey
 	val V
 }
 
-func rowKey(high, low uint32) uint64 { return uint64(high)<<32 | uint64(low) }
-
-// wire is the key as the map has it.
-func wire(key uint64, slot uint32) [2]uint32 {
-	return [2]uint32{uint32(key>>32)<<1 | slot, uint32(key)}
-}
-
 func (r rows[V]) sort() {
-	slices.SortFunc(r, func(a, b row[V]) int { return cmp.Compare(a.key, b.key) })
+	compare := func(a, b row[V]) int { return a.key.compare(b.key) }
+	if !slices.IsSortedFunc(r, compare) {
+		slices.SortFunc(r, compare)
+	}
 }
 
 // find returns the value under key.
-func (r rows[V]) find(key uint64) (V, bool) {
-	i, ok := slices.BinarySearchFunc(r, key, func(a row[V], k uint64) int { return cmp.Compare(a.key, k) })
+func (r rows[V]) find(key rowKey) (V, bool) {
+	i, ok := slices.BinarySearchFunc(r, key, func(a row[V], k rowKey) int { return a.key.compare(k) })
 	if !ok {
 		var none V
 		return none, false
@@ -38,14 +71,23 @@ func (r rows[V]) find(key uint64) (V, bool) {
 }
 
 // difference returns what must be put and what must be deleted to turn r into want.
-func (r rows[V]) difference(want rows[V]) (put rows[V], del []uint64) {
+func (r rows[V]) difference(want rows[V]) (put rows[V], del []rowKey) {
 	i, j := 0, 0
 	for i < len(r) || j < len(want) {
+		order := 0
 		switch {
-		case j == len(want) || i < len(r) && r[i].key < want[j].key:
+		case j == len(want):
+			order = -1
+		case i == len(r):
+			order = 1
+		default:
+			order = r[i].key.compare(want[j].key)
+		}
+		switch {
+		case order < 0:
 			del = append(del, r[i].key)
 			i++
-		case i == len(r) || want[j].key < r[i].key:
+		case order > 0:
 			put = append(put, want[j])
 			j++
 		default:
@@ -61,17 +103,17 @@ func (r rows[V]) difference(want rows[V]) (put rows[V], del []uint64) {
 
 const batch = 4096
 
-// write makes one slot of m, which holds have, hold want. It returns how many entries it touched.
-func write[V comparable](m *ebpf.Map, slot uint32, have, want rows[V]) (int, error) {
+// write makes one slot of m, which holds have, hold want.
+func write[K wireKey, V comparable](m *ebpf.Map, slot uint32, have, want rows[V], wire func(rowKey, uint32) K) error {
 	put, del := have.difference(want)
-	keys := make([][2]uint32, 0, min(batch, max(len(put), len(del))))
+	keys := make([]K, 0, min(batch, max(len(put), len(del))))
 	for chunk := range slices.Chunk(del, batch) {
 		keys = keys[:0]
 		for _, k := range chunk {
 			keys = append(keys, wire(k, slot))
 		}
 		if _, err := m.BatchDelete(keys, nil); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	vals := make([]V, 0, min(batch, len(put)))
@@ -82,22 +124,34 @@ func write[V comparable](m *ebpf.Map, slot uint32, have, want rows[V]) (int, err
 			vals = append(vals, r.val)
 		}
 		if _, err := m.BatchUpdate(keys, vals, nil); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(put) + len(del), nil
+	return nil
 }
 
 // read returns the content of both slots.
-func read[V comparable](m *ebpf.Map) (slots [2]rows[V], err error) {
-	var key [2]uint32
-	var val V
-	it := m.Iterate()
-	for it.Next(&key, &val) {
-		slot := key[0] & 1
-		slots[slot] = append(slots[slot], row[V]{rowKey(key[0]>>1, key[1]), val})
+func read[K wireKey, V comparable](m *ebpf.Map) (slots [2]rows[V], err error) {
+	keys := make([]K, batch)
+	vals := make([]V, batch)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookup(&cursor, keys, vals, nil)
+		for i := range n {
+			key, slot := keys[i].row()
+			slots[slot] = append(slots[slot], row[V]{key, vals[i]})
+		}
+		if isEnd(err) {
+			break
+		}
+		if err != nil {
+			return slots, err
+		}
 	}
 	slots[0].sort()
 	slots[1].sort()
-	return slots, it.Err()
+	return slots, nil
 }
+
+// mapped is an address as the programs see it: IPv6, or IPv4 mapped into it.
+func mapped(a netip.Addr) [16]byte { return a.As16() }

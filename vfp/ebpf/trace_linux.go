@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/cilium/ebpf"
 
@@ -11,13 +12,16 @@ import (
 )
 
 // tracer holds the programs loaded in trace mode: the same maps, but nothing is written.
-type tracer struct{ objs vswitchPrograms }
+type tracer struct {
+	programs vswitchPrograms
+	slow     *ebpf.Map // their own
+}
 
 func (t *tracer) close() error {
 	if t == nil {
 		return nil
 	}
-	return t.objs.Close()
+	return errors.Join(t.programs.Close(), t.slow.Close())
 }
 
 func (d *Datapath) newTracer() (*tracer, error) {
@@ -28,19 +32,30 @@ func (d *Datapath) newTracer() (*tracer, error) {
 	if err := spec.Variables["mode"].Set(uint32(modeTrace)); err != nil {
 		return nil, err
 	}
+	spec.Maps["flows"].MaxEntries = d.objs.Flows.MaxEntries()
 	t := &tracer{}
-	err = spec.LoadAndAssign(&t.objs, &ebpf.CollectionOptions{MapReplacements: d.mapsByName()})
-	return t, err
+	if t.slow, err = ebpf.NewMap(spec.Maps["slow"]); err != nil {
+		return nil, err
+	}
+	maps := d.mapsByName()
+	maps["slow"] = t.slow
+	if err = spec.LoadAndAssign(&t.programs, &ebpf.CollectionOptions{MapReplacements: maps}); err != nil {
+		return nil, errors.Join(err, t.slow.Close())
+	}
+	if err = fillSlow(t.slow, &t.programs); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
 }
 
+// mapsByName are the pinned maps.
 func (d *Datapath) mapsByName() map[string]*ebpf.Map {
-	o := &d.objs.vswitchMaps
-	return map[string]*ebpf.Map{
-		"control": o.Control, "devices": o.Devices, "ports": o.Ports, "subnets": o.Subnets, "mappings": o.Mappings,
-		"addresses": o.Addresses, "fragments": o.Fragments, "acls": o.Acls, "rules": o.Rules, "flows": o.Flows, "port_counters": o.PortCounters,
-		"drop_counters": o.DropCounters, "rule_counters": o.RuleCounters, "idents": o.Idents,
-		"decisions": o.Decisions, "trace_flows": o.TraceFlows,
+	out := map[string]*ebpf.Map{}
+	v := reflect.ValueOf(&d.objs.vswitchMaps).Elem()
+	for i := range v.NumField() {
+		out[v.Type().Field(i).Tag.Get("ebpf")] = v.Field(i).Interface().(*ebpf.Map)
 	}
+	return out
 }
 
 // Trace implements vfp.Datapath: the kernel programs run on the live maps. Steps are the model's to tell.
@@ -54,9 +69,10 @@ func (d *Datapath) Trace(portID string, frame []byte) (vfp.Trace, error) {
 		}
 		d.tracer = t
 	}
-	for index, id := range d.portNames {
+	ports, _ := d.names.all()
+	for index, id := range ports {
 		if p, ok := d.slot[d.active].ports[index]; ok && id == portID {
-			return d.run(d.tracer.objs.PortOut, p.Ifindex, frame)
+			return d.run(d.tracer.programs.PortOut, p.Ifindex, frame)
 		}
 	}
 	return vfp.Trace{}, fmt.Errorf("port %s is not in force", portID)
@@ -65,6 +81,9 @@ func (d *Datapath) Trace(portID string, frame []byte) (vfp.Trace, error) {
 // run executes a program on a frame that came in on a device.
 func (d *Datapath) run(prog *ebpf.Program, ifindex uint32, frame []byte) (vfp.Trace, error) {
 	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext(ifindex)}
+	if err := d.objs.Decisions.Put(uint32(0), vswitchDecision{}); err != nil {
+		return vfp.Trace{}, fmt.Errorf("map decisions: %w", err)
+	}
 	ret, err := prog.Run(&opts)
 	if err != nil {
 		return vfp.Trace{}, fmt.Errorf("run program on a %d byte frame: %w", len(frame), err)
@@ -76,14 +95,15 @@ func (d *Datapath) run(prog *ebpf.Program, ifindex uint32, frame []byte) (vfp.Tr
 	t := vfp.Trace{Verdict: vfp.Verdict(v.Verdict), Reason: vfp.DropReason(v.Reason)}
 	const tcActRedirect, tcActShot, tcxNext = 7, 2, 0xffffffff
 	want := map[vfp.Verdict]uint32{vfp.Drop: tcActShot, vfp.Pass: tcxNext, vfp.Deliver: tcActRedirect,
-		vfp.Encapsulate: tcActRedirect, vfp.Reply: tcActRedirect}[t.Verdict]
+		vfp.Encapsulate: tcActRedirect, vfp.Reply: tcActRedirect,
+		vfp.Replicate: tcActShot, vfp.Translate: tcActRedirect}[t.Verdict]
 	if ret != want {
 		return t, fmt.Errorf("program returned %d for verdict %s", ret, t.Verdict)
 	}
 	if t.Verdict == vfp.Deliver || t.Verdict == vfp.Drop {
-		t.Port = d.portNames[v.Port]
+		t.Port = d.names.port(v.Port)
 	}
-	if t.Verdict != vfp.Drop {
+	if t.Verdict != vfp.Drop && t.Verdict != vfp.Replicate {
 		t.Frame = opts.DataOut
 	}
 	return t, nil

@@ -13,75 +13,154 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type vswitchAcl struct {
-	_       structs.HostLayout
-	First   [2]uint32
-	Count   [2]uint32
-	Counter [2]uint32
-	Action  [2]uint32
+type vswitchAclWalk struct {
+	_         structs.HostLayout
+	Addr      [2][2]uint64
+	Lens      [2][2]uint64
+	Row       [2]uint64
+	Best      uint64
+	Head      uint64
+	Older     uint32
+	Geo       uint32
+	Table     uint32
+	TableMask uint32
+	Seed      uint32
+	Partners  uint32
+	Version   uint32
+	Sbit      uint32
+	Verdict   uint32
+	At        uint32
+	Fork      uint32
+	Sport     uint16
+	Dport     uint16
+	Proto     uint8
+	TcpFlags  uint8
+	V6        uint8
+	Bad       uint8
+	Zero      uint32
+	Width     uint32
+	_         [4]byte
+}
+
+type vswitchAddr struct {
+	_ structs.HostLayout
+	W [4]uint32
 }
 
 type vswitchAddress struct {
 	_      structs.HostLayout
 	Vsid   uint32
 	Domain uint32
-	Acls   [4]uint32
+	Acls   [12]uint32
 }
 
 type vswitchAddressKey struct {
 	_        structs.HostLayout
 	PortSlot uint32
-	Ca       uint32
+	Ca       vswitchAddr
 }
 
 type vswitchControl struct {
-	_      structs.HostLayout
-	Active uint32
-	Layout uint32
-	Host   [2]struct {
-		_          structs.HostLayout
-		Pa         uint32
-		Ifindex    uint32
-		Encap      uint32
-		Generation uint32
-		Onlink     uint32
-	}
+	_         structs.HostLayout
+	Active    uint32
+	Unsettled uint32
+	Host      [2]vswitchHost
 }
 
 type vswitchDecision struct {
-	_       structs.HostLayout
-	Verdict uint32
-	Reason  uint32
-	Port    uint32
-	FlowHit uint32
+	_        structs.HostLayout
+	Verdict  uint32
+	Reason   uint32
+	Port     uint32
+	FlowHit  uint32
+	Copies   uint32
+	Mirrored uint32
+}
+
+type vswitchDhcp struct {
+	_        structs.HostLayout
+	Server   uint32
+	Mask     uint32
+	Router   uint32
+	Lease    uint32
+	Dns      [2]uint32
+	Mtu      uint16
+	DnsCount uint16
+}
+
+type vswitchDhcpKey struct {
+	_        structs.HostLayout
+	PortSlot uint32
+}
+
+type vswitchEvent struct {
+	_          structs.HostLayout
+	At         uint64
+	Src        vswitchAddr
+	Dst        vswitchAddr
+	Port       uint32
+	Length     uint32
+	Rule       uint32
+	Suppressed uint32
+	Sport      uint16
+	Dport      uint16
+	Kind       uint8
+	Direction  uint8
+	Proto      uint8
+	Action     uint8
+	Reason     uint8
+	Pad        [7]uint8
+}
+
+type vswitchEventLimit struct {
+	_          structs.HostLayout
+	Second     uint64
+	Count      uint32
+	Suppressed uint32
+}
+
+type vswitchFlood struct {
+	_     structs.HostLayout
+	Ports uint32
+	Pas   uint32
+	Port  [64]vswitchReceiver
+	Pa    [64]uint32
 }
 
 type vswitchFlow struct {
-	_         structs.HostLayout
-	Created   uint64
-	Last      uint64
-	Packets   [2]uint64
-	Bytes     [2]uint64
-	Epoch     uint32
-	State     uint32
-	Rules     [4]uint32
-	Port      uint32
-	PeerPa    uint32
-	PeerVsid  uint32
-	PeerPort  uint32
-	Hash      uint32
-	PeerMac   [6]uint8
-	Direction uint8
-	Drop      uint8
-	PeerFlags uint8
-	Pad       [3]uint8
+	_               structs.HostLayout
+	Last            uint64
+	Epoch           uint32
+	State           uint32
+	Packets         [2]uint64
+	Bytes           [2]uint64
+	PeerPa          uint32
+	PeerVsid        uint32
+	PeerPort        uint32
+	Hash            uint32
+	PeerMac         [6]uint8
+	Direction       uint8
+	Drop            uint8
+	PeerFlags       uint8
+	TcpFlags        uint8
+	IcmpType        uint8
+	IcmpCode        uint8
+	Meter           uint8
+	Pad             uint8
+	NatPort         uint16
+	Port            uint32
+	CreditedPackets [2]uint32
+	NatAddress      uint32
+	CreditedBytes   [2]uint64
+	Created         uint64
+	Rules           [12]uint32
 }
 
 type vswitchFlowKey struct {
 	_         structs.HostLayout
+	Local     vswitchAddr
+	Remote    vswitchAddr
 	VsidProto uint32
-	Local     uint32
-	Remote    uint32
 	Lport     uint16
 	Rport     uint16
 }
@@ -91,18 +170,41 @@ type vswitchFragment struct {
 	At       uint64
 	Sport    uint16
 	Dport    uint16
+	Proto    uint8
 	IcmpType uint8
-	Pad      [3]uint8
+	IcmpCode uint8
+	Pad      uint8
 }
 
 type vswitchFragmentKey struct {
 	_     structs.HostLayout
+	Src   vswitchAddr
+	Dst   vswitchAddr
 	Scope uint32
-	Src   uint32
-	Dst   uint32
-	Id    uint16
-	Proto uint8
-	Pad   uint8
+	Id    uint32
+	Proto uint32
+}
+
+type vswitchFrame struct {
+	_ structs.HostLayout
+	B [512]uint8
+}
+
+type vswitchHost struct {
+	_               structs.HostLayout
+	Pa              uint32
+	Ifindex         uint32
+	Encap           uint32
+	Generation      uint32
+	Onlink          uint32
+	Mtu             uint32
+	Relay           uint32
+	V6              uint32
+	Nat             uint32
+	Pad             uint32
+	Pa6             vswitchAddr
+	FlowsShared     uint32
+	FlowsGuaranteed uint32
 }
 
 type vswitchIdentKey struct {
@@ -122,85 +224,367 @@ type vswitchMapping struct {
 type vswitchMappingKey struct {
 	_          structs.HostLayout
 	DomainSlot uint32
-	Ca         uint32
+	Ca         vswitchAddr
+}
+
+type vswitchNat struct {
+	_     structs.HostLayout
+	Port  uint32
+	Vsid  uint32
+	Ca    uint32
+	Lport uint16
+	Pad   uint16
+}
+
+type vswitchNatKey struct {
+	_       structs.HostLayout
+	Address uint32
+	Remote  uint32
+	Rport   uint16
+	Port    uint16
+	Proto   uint32
 }
 
 type vswitchPort struct {
-	_       structs.HostLayout
-	Ifindex uint32
-	Epoch   uint32
-	Vsid    uint32
-	Ca      uint32
-	Mac     [6]uint8
-	Flags   uint8
-	Pad     uint8
+	_             structs.HostLayout
+	Ifindex       uint32
+	Vsid          uint32
+	Ca            uint32
+	Vsid6         uint32
+	Ca6           vswitchAddr
+	Mac           [6]uint8
+	Flags         uint8
+	MirrorType    uint8
+	FlowLimit     uint32
+	HalfOpen      uint32
+	Rate          [2]uint64
+	Burst         [2]uint64
+	MirrorPort    uint32
+	MirrorPa      uint32
+	MirrorSession uint32
+	Pad           uint32
+}
+
+type vswitchPortState struct {
+	_        structs.HostLayout
+	Tat      [2]uint64
+	Created  uint64
+	Evicted  uint64
+	Refused  uint64
+	Flows    uint32
+	HalfOpen uint32
+	Seq      uint32
+	Pad      uint32
 }
 
 type vswitchPortStats struct {
-	_  structs.HostLayout
-	Tx vswitchStats
-	Rx vswitchStats
+	_     structs.HostLayout
+	Tx    vswitchStats
+	Rx    vswitchStats
+	Meter [3][2]vswitchStats
 }
 
-type vswitchRule struct {
-	_          structs.HostLayout
-	Src        uint32
-	SrcMask    uint32
-	Dst        uint32
-	DstMask    uint32
-	SportFirst uint16
-	SportLast  uint16
-	DportFirst uint16
-	DportLast  uint16
-	Protocol   uint16
-	Action     uint8
-	HasPorts   uint8
-	Counter    uint32
+type vswitchReceiver struct {
+	_    structs.HostLayout
+	Port uint32
+	Ca   vswitchAddr
+}
+
+type vswitchRingEntry struct {
+	_       structs.HostLayout
+	Flow    vswitchFlowKey
+	Created uint64
+}
+
+type vswitchRingKey struct {
+	_        structs.HostLayout
+	Port     uint32
+	Position uint32
 }
 
 type vswitchStats struct {
 	_       structs.HostLayout
 	Packets uint64
 	Bytes   uint64
+	Last    uint64
 }
 
 type vswitchSubnet struct {
 	_       structs.HostLayout
 	Domain  uint32
-	Network uint32
-	Mask    uint32
-	Gateway uint32
+	Nat     uint32
+	Network vswitchAddr
+	Gateway vswitchAddr
+	Bits    uint8
+	Flags   uint8
+	Pad     [2]uint8
 }
 
 type vswitchSubnetKey struct {
-	_    structs.HostLayout
-	Slot uint32
-	Vsid uint32
+	_        structs.HostLayout
+	VsidSlot uint32
+}
+
+type vswitchSweepRun struct {
+	_       structs.HostLayout
+	Now     uint64
+	Next    uint64
+	Remove  uint32
+	Removed uint32
+	Flows   uint32
+	Pad     uint32
+}
+
+type vswitchWork struct {
+	_   structs.HostLayout
+	Hop struct {
+		_ structs.HostLayout
+		P struct {
+			_        structs.HostLayout
+			Src      vswitchAddr
+			Dst      vswitchAddr
+			Id       uint32
+			Sport    uint16
+			Dport    uint16
+			L4       uint16
+			Len      uint16
+			Proto    uint8
+			TcpFlags uint8
+			Tos      uint8
+			Ttl      uint8
+			IcmpType uint8
+			IcmpCode uint8
+			Fragment uint8
+			V6       uint8
+		}
+		_         [4]byte
+		Now       uint64
+		Slot      uint32
+		OwnPa     uint32
+		OuterSrc  uint32
+		Port      uint32
+		Epoch     uint32
+		Vsid      uint32
+		Reason    uint32
+		End       uint32
+		Packets   uint32
+		Bytes     uint32
+		Dir       uint8
+		Routed    uint8
+		FlowHit   uint8
+		Absent    uint8
+		NoMark    uint8
+		Pad       [2]uint8
+		_         [1]byte
+		Room      uint32
+		Congested uint32
+	}
+	Flow   vswitchFlow
+	Key    vswitchFlowKey
+	Traced [2]vswitchFlow
+	First  struct {
+		_        structs.HostLayout
+		Src      vswitchAddr
+		Dst      vswitchAddr
+		Id       uint32
+		Sport    uint16
+		Dport    uint16
+		L4       uint16
+		Len      uint16
+		Proto    uint8
+		TcpFlags uint8
+		Tos      uint8
+		Ttl      uint8
+		IcmpType uint8
+		IcmpCode uint8
+		Fragment uint8
+		V6       uint8
+	}
+	Judgement struct {
+		_      structs.HostLayout
+		Acls   [12]uint32
+		Rules  [12]uint32
+		Logged uint32
+		Pad    uint32
+		Key    struct {
+			_        structs.HostLayout
+			Src      [4]uint32
+			Dst      [4]uint32
+			Sport    uint16
+			Dport    uint16
+			Proto    uint8
+			TcpFlags uint8
+			V6       uint8
+			Pad      uint8
+		}
+		Hit struct {
+			_      structs.HostLayout
+			Number uint32
+			Block  uint8
+			Log    uint8
+			Pad    [2]uint8
+		}
+	}
+	_      [4]byte
+	Quoted struct {
+		_ structs.HostLayout
+		P struct {
+			_        structs.HostLayout
+			Src      vswitchAddr
+			Dst      vswitchAddr
+			Id       uint32
+			Sport    uint16
+			Dport    uint16
+			L4       uint16
+			Len      uint16
+			Proto    uint8
+			TcpFlags uint8
+			Tos      uint8
+			Ttl      uint8
+			IcmpType uint8
+			IcmpCode uint8
+			Fragment uint8
+			V6       uint8
+		}
+		_         [4]byte
+		Now       uint64
+		Slot      uint32
+		OwnPa     uint32
+		OuterSrc  uint32
+		Port      uint32
+		Epoch     uint32
+		Vsid      uint32
+		Reason    uint32
+		End       uint32
+		Packets   uint32
+		Bytes     uint32
+		Dir       uint8
+		Routed    uint8
+		FlowHit   uint8
+		Absent    uint8
+		NoMark    uint8
+		Pad       [2]uint8
+		_         [1]byte
+		Room      uint32
+		Congested uint32
+	}
+	Receiver struct {
+		_ structs.HostLayout
+		P struct {
+			_        structs.HostLayout
+			Src      vswitchAddr
+			Dst      vswitchAddr
+			Id       uint32
+			Sport    uint16
+			Dport    uint16
+			L4       uint16
+			Len      uint16
+			Proto    uint8
+			TcpFlags uint8
+			Tos      uint8
+			Ttl      uint8
+			IcmpType uint8
+			IcmpCode uint8
+			Fragment uint8
+			V6       uint8
+		}
+		_         [4]byte
+		Now       uint64
+		Slot      uint32
+		OwnPa     uint32
+		OuterSrc  uint32
+		Port      uint32
+		Epoch     uint32
+		Vsid      uint32
+		Reason    uint32
+		End       uint32
+		Packets   uint32
+		Bytes     uint32
+		Dir       uint8
+		Routed    uint8
+		FlowHit   uint8
+		Absent    uint8
+		NoMark    uint8
+		Pad       [2]uint8
+		_         [1]byte
+		Room      uint32
+		Congested uint32
+	}
+	Receiving struct {
+		_      structs.HostLayout
+		Acls   [12]uint32
+		Rules  [12]uint32
+		Logged uint32
+		Pad    uint32
+		Key    struct {
+			_        structs.HostLayout
+			Src      [4]uint32
+			Dst      [4]uint32
+			Sport    uint16
+			Dport    uint16
+			Proto    uint8
+			TcpFlags uint8
+			V6       uint8
+			Pad      uint8
+		}
+		Hit struct {
+			_      structs.HostLayout
+			Number uint32
+			Block  uint8
+			Log    uint8
+			Pad    [2]uint8
+		}
+	}
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	vswitchMapAcls         = "acls"
-	vswitchMapAddresses    = "addresses"
-	vswitchMapControl      = "control"
-	vswitchMapDecisions    = "decisions"
-	vswitchMapDevices      = "devices"
-	vswitchMapDropCounters = "drop_counters"
-	vswitchMapFlows        = "flows"
-	vswitchMapFragments    = "fragments"
-	vswitchMapIdents       = "idents"
-	vswitchMapMappings     = "mappings"
-	vswitchMapPortCounters = "port_counters"
-	vswitchMapPorts        = "ports"
-	vswitchMapRuleCounters = "rule_counters"
-	vswitchMapRules        = "rules"
-	vswitchMapSubnets      = "subnets"
-	vswitchMapTraceFlows   = "trace_flows"
-	vswitchProgPortOut     = "port_out"
-	vswitchProgUnderlayIn  = "underlay_in"
-	vswitchVarMode         = "mode"
+	vswitchMapAclWalks      = "acl_walks"
+	vswitchMapAcls          = "acls"
+	vswitchMapAddresses     = "addresses"
+	vswitchMapAnswers       = "answers"
+	vswitchMapControl       = "control"
+	vswitchMapDecisions     = "decisions"
+	vswitchMapDevices       = "devices"
+	vswitchMapDhcps         = "dhcps"
+	vswitchMapDropCounters  = "drop_counters"
+	vswitchMapEpochs        = "epochs"
+	vswitchMapEvents        = "events"
+	vswitchMapEventsLost    = "events_lost"
+	vswitchMapFloods        = "floods"
+	vswitchMapFlowTotal     = "flow_total"
+	vswitchMapFlows         = "flows"
+	vswitchMapFragments     = "fragments"
+	vswitchMapIdents        = "idents"
+	vswitchMapLowDevices    = "low_devices"
+	vswitchMapMappings      = "mappings"
+	vswitchMapNats          = "nats"
+	vswitchMapPaNumbers     = "pa_numbers"
+	vswitchMapPas           = "pas"
+	vswitchMapPortCounters  = "port_counters"
+	vswitchMapPortEvents    = "port_events"
+	vswitchMapPortStates    = "port_states"
+	vswitchMapPorts         = "ports"
+	vswitchMapRings         = "rings"
+	vswitchMapRuleCounters  = "rule_counters"
+	vswitchMapRuleEvents    = "rule_events"
+	vswitchMapSlow          = "slow"
+	vswitchMapSubnets       = "subnets"
+	vswitchMapSweeps        = "sweeps"
+	vswitchMapTestClock     = "test_clock"
+	vswitchMapWatching      = "watching"
+	vswitchMapWorks         = "works"
+	vswitchProgFromOutside  = "from_outside"
+	vswitchProgMulticastIn  = "multicast_in"
+	vswitchProgMulticastOut = "multicast_out"
+	vswitchProgPortOut      = "port_out"
+	vswitchProgRelay        = "relay"
+	vswitchProgSweep        = "sweep"
+	vswitchProgUnderlayIn   = "underlay_in"
+	vswitchVarEventShape    = "event_shape"
+	vswitchVarMode          = "mode"
 )
 
 // loadVswitch returns the embedded CollectionSpec for vswitch.
@@ -245,37 +629,62 @@ type vswitchSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type vswitchProgramSpecs struct {
-	PortOut    *ebpf.ProgramSpec `ebpf:"port_out"`
-	UnderlayIn *ebpf.ProgramSpec `ebpf:"underlay_in"`
+	FromOutside  *ebpf.ProgramSpec `ebpf:"from_outside"`
+	MulticastIn  *ebpf.ProgramSpec `ebpf:"multicast_in"`
+	MulticastOut *ebpf.ProgramSpec `ebpf:"multicast_out"`
+	PortOut      *ebpf.ProgramSpec `ebpf:"port_out"`
+	Relay        *ebpf.ProgramSpec `ebpf:"relay"`
+	Sweep        *ebpf.ProgramSpec `ebpf:"sweep"`
+	UnderlayIn   *ebpf.ProgramSpec `ebpf:"underlay_in"`
 }
 
 // vswitchMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type vswitchMapSpecs struct {
+	AclWalks     *ebpf.MapSpec `ebpf:"acl_walks"`
 	Acls         *ebpf.MapSpec `ebpf:"acls"`
 	Addresses    *ebpf.MapSpec `ebpf:"addresses"`
+	Answers      *ebpf.MapSpec `ebpf:"answers"`
 	Control      *ebpf.MapSpec `ebpf:"control"`
 	Decisions    *ebpf.MapSpec `ebpf:"decisions"`
 	Devices      *ebpf.MapSpec `ebpf:"devices"`
+	Dhcps        *ebpf.MapSpec `ebpf:"dhcps"`
 	DropCounters *ebpf.MapSpec `ebpf:"drop_counters"`
+	Epochs       *ebpf.MapSpec `ebpf:"epochs"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	EventsLost   *ebpf.MapSpec `ebpf:"events_lost"`
+	Floods       *ebpf.MapSpec `ebpf:"floods"`
+	FlowTotal    *ebpf.MapSpec `ebpf:"flow_total"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	Idents       *ebpf.MapSpec `ebpf:"idents"`
+	LowDevices   *ebpf.MapSpec `ebpf:"low_devices"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
+	Nats         *ebpf.MapSpec `ebpf:"nats"`
+	PaNumbers    *ebpf.MapSpec `ebpf:"pa_numbers"`
+	Pas          *ebpf.MapSpec `ebpf:"pas"`
 	PortCounters *ebpf.MapSpec `ebpf:"port_counters"`
+	PortEvents   *ebpf.MapSpec `ebpf:"port_events"`
+	PortStates   *ebpf.MapSpec `ebpf:"port_states"`
 	Ports        *ebpf.MapSpec `ebpf:"ports"`
+	Rings        *ebpf.MapSpec `ebpf:"rings"`
 	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
-	Rules        *ebpf.MapSpec `ebpf:"rules"`
+	RuleEvents   *ebpf.MapSpec `ebpf:"rule_events"`
+	Slow         *ebpf.MapSpec `ebpf:"slow"`
 	Subnets      *ebpf.MapSpec `ebpf:"subnets"`
-	TraceFlows   *ebpf.MapSpec `ebpf:"trace_flows"`
+	Sweeps       *ebpf.MapSpec `ebpf:"sweeps"`
+	TestClock    *ebpf.MapSpec `ebpf:"test_clock"`
+	Watching     *ebpf.MapSpec `ebpf:"watching"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
 }
 
 // vswitchVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type vswitchVariableSpecs struct {
-	Mode *ebpf.VariableSpec `ebpf:"mode"`
+	EventShape *ebpf.VariableSpec `ebpf:"event_shape"`
+	Mode       *ebpf.VariableSpec `ebpf:"mode"`
 }
 
 // vswitchObjects contains all objects after they have been loaded into the kernel.
@@ -298,42 +707,80 @@ func (o *vswitchObjects) Close() error {
 //
 // It can be passed to loadVswitchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type vswitchMaps struct {
+	AclWalks     *ebpf.Map `ebpf:"acl_walks"`
 	Acls         *ebpf.Map `ebpf:"acls"`
 	Addresses    *ebpf.Map `ebpf:"addresses"`
+	Answers      *ebpf.Map `ebpf:"answers"`
 	Control      *ebpf.Map `ebpf:"control"`
 	Decisions    *ebpf.Map `ebpf:"decisions"`
 	Devices      *ebpf.Map `ebpf:"devices"`
+	Dhcps        *ebpf.Map `ebpf:"dhcps"`
 	DropCounters *ebpf.Map `ebpf:"drop_counters"`
+	Epochs       *ebpf.Map `ebpf:"epochs"`
+	Events       *ebpf.Map `ebpf:"events"`
+	EventsLost   *ebpf.Map `ebpf:"events_lost"`
+	Floods       *ebpf.Map `ebpf:"floods"`
+	FlowTotal    *ebpf.Map `ebpf:"flow_total"`
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	Idents       *ebpf.Map `ebpf:"idents"`
+	LowDevices   *ebpf.Map `ebpf:"low_devices"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
+	Nats         *ebpf.Map `ebpf:"nats"`
+	PaNumbers    *ebpf.Map `ebpf:"pa_numbers"`
+	Pas          *ebpf.Map `ebpf:"pas"`
 	PortCounters *ebpf.Map `ebpf:"port_counters"`
+	PortEvents   *ebpf.Map `ebpf:"port_events"`
+	PortStates   *ebpf.Map `ebpf:"port_states"`
 	Ports        *ebpf.Map `ebpf:"ports"`
+	Rings        *ebpf.Map `ebpf:"rings"`
 	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
-	Rules        *ebpf.Map `ebpf:"rules"`
+	RuleEvents   *ebpf.Map `ebpf:"rule_events"`
+	Slow         *ebpf.Map `ebpf:"slow"`
 	Subnets      *ebpf.Map `ebpf:"subnets"`
-	TraceFlows   *ebpf.Map `ebpf:"trace_flows"`
+	Sweeps       *ebpf.Map `ebpf:"sweeps"`
+	TestClock    *ebpf.Map `ebpf:"test_clock"`
+	Watching     *ebpf.Map `ebpf:"watching"`
+	Works        *ebpf.Map `ebpf:"works"`
 }
 
 func (m *vswitchMaps) Close() error {
 	return _VswitchClose(
+		m.AclWalks,
 		m.Acls,
 		m.Addresses,
+		m.Answers,
 		m.Control,
 		m.Decisions,
 		m.Devices,
+		m.Dhcps,
 		m.DropCounters,
+		m.Epochs,
+		m.Events,
+		m.EventsLost,
+		m.Floods,
+		m.FlowTotal,
 		m.Flows,
 		m.Fragments,
 		m.Idents,
+		m.LowDevices,
 		m.Mappings,
+		m.Nats,
+		m.PaNumbers,
+		m.Pas,
 		m.PortCounters,
+		m.PortEvents,
+		m.PortStates,
 		m.Ports,
+		m.Rings,
 		m.RuleCounters,
-		m.Rules,
+		m.RuleEvents,
+		m.Slow,
 		m.Subnets,
-		m.TraceFlows,
+		m.Sweeps,
+		m.TestClock,
+		m.Watching,
+		m.Works,
 	)
 }
 
@@ -341,20 +788,31 @@ func (m *vswitchMaps) Close() error {
 //
 // It can be passed to loadVswitchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type vswitchVariables struct {
-	Mode *ebpf.Variable `ebpf:"mode"`
+	EventShape *ebpf.Variable `ebpf:"event_shape"`
+	Mode       *ebpf.Variable `ebpf:"mode"`
 }
 
 // vswitchPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadVswitchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type vswitchPrograms struct {
-	PortOut    *ebpf.Program `ebpf:"port_out"`
-	UnderlayIn *ebpf.Program `ebpf:"underlay_in"`
+	FromOutside  *ebpf.Program `ebpf:"from_outside"`
+	MulticastIn  *ebpf.Program `ebpf:"multicast_in"`
+	MulticastOut *ebpf.Program `ebpf:"multicast_out"`
+	PortOut      *ebpf.Program `ebpf:"port_out"`
+	Relay        *ebpf.Program `ebpf:"relay"`
+	Sweep        *ebpf.Program `ebpf:"sweep"`
+	UnderlayIn   *ebpf.Program `ebpf:"underlay_in"`
 }
 
 func (p *vswitchPrograms) Close() error {
 	return _VswitchClose(
+		p.FromOutside,
+		p.MulticastIn,
+		p.MulticastOut,
 		p.PortOut,
+		p.Relay,
+		p.Sweep,
 		p.UnderlayIn,
 	)
 }

@@ -8,24 +8,29 @@ import (
 	"github.com/fairlead-net/fairlead/vfp"
 )
 
-// LayerFirewall is VFP's name for the layer that holds the controller's ACLs.
-const LayerFirewall = "FW_CONTROLLER_LAYER_ID"
+// decision is what one ACL said of a packet.
+type decision struct {
+	key     vfp.RuleKey
+	action  vfp.Action
+	logging bool
+}
 
-// classify judges the first packet of a flow: every ACL must allow. It returns the rules that decided.
-func (pl *Pipeline) classify(at *vfp.Address, p *packet, dir vfp.Direction, t *vfp.Trace) (vfp.DropReason, []vfp.RuleKey) {
-	var hits []vfp.RuleKey
+// classify judges the first packet of a flow: every ACL must allow. It returns what decided.
+func (pl *Pipeline) classify(at *vfp.Address, p *packet, dir vfp.Direction, t *vfp.Trace) (vfp.DropReason, []decision) {
+	var hits []decision
 	for _, id := range at.ACLs {
 		acl := pl.acls[id]
-		action, rule, note := acl.Default[dir], vfp.DefaultRule+dir.String(), "no rule matches"
+		d := decision{key: vfp.RuleKey{ACL: id, RuleID: vfp.DefaultRule + dir.String()}, action: acl.Default[dir]}
+		note := "no rule matches"
 		for i := range acl.Rules {
 			if r := &acl.Rules[i]; r.Direction == dir && matches(r, p) {
-				action, rule, note = r.Action, r.ID, fmt.Sprintf("priority %d", r.Priority)
+				d.key.RuleID, d.action, d.logging, note = r.ID, r.Action, r.Logging, fmt.Sprintf("priority %d", r.Priority)
 				break
 			}
 		}
-		hits = append(hits, vfp.RuleKey{ACL: id, RuleID: rule})
-		step(t, vfp.Step{Layer: LayerFirewall, Direction: dir, Group: id, Rule: rule, Action: action.String(), Note: note})
-		if action == vfp.Block {
+		hits = append(hits, d)
+		step(t, vfp.Step{Layer: acl.Layer.String(), Direction: dir, Group: id, Rule: d.key.RuleID, Action: d.action.String(), Note: note})
+		if d.action == vfp.Block {
 			if dir == vfp.Inbound {
 				return vfp.DropACLInbound, hits
 			}
@@ -42,13 +47,18 @@ func matches(r *vfp.Rule, p *packet) bool {
 	if !anyPrefix(r.Sources, p.src) || !anyPrefix(r.Destinations, p.dst) {
 		return false
 	}
+	if r.ICMP != nil && !slices.ContainsFunc(r.ICMP, func(m vfp.ICMPMatch) bool {
+		return p.isICMP() && m.Type == p.icmpType && (m.Code == vfp.AnyCode || m.Code == int16(p.icmpCode))
+	}) {
+		return false
+	}
+	if f := r.TCPFlags; f != (vfp.FlagMatch{}) && (p.proto != vfp.ProtocolTCP || p.tcpFlags&f.Mask != f.Value) {
+		return false
+	}
 	if r.SourcePorts == nil && r.DestinationPorts == nil {
 		return true
 	}
-	if p.proto != vfp.ProtocolTCP && p.proto != vfp.ProtocolUDP {
-		return false
-	}
-	return anyPort(r.SourcePorts, p.sport) && anyPort(r.DestinationPorts, p.dport)
+	return p.hasPorts() && anyPort(r.SourcePorts, p.sport) && anyPort(r.DestinationPorts, p.dport)
 }
 
 func anyPrefix(list []netip.Prefix, a netip.Addr) bool {
@@ -57,4 +67,18 @@ func anyPrefix(list []netip.Prefix, a netip.Addr) bool {
 
 func anyPort(list []vfp.PortRange, port uint16) bool {
 	return list == nil || slices.ContainsFunc(list, func(r vfp.PortRange) bool { return r.First <= port && port <= r.Last })
+}
+
+// logged puts down what rules with logging decided of a flow's first packet.
+func (pl *Pipeline) logged(h *hop, hits []decision) {
+	if pl.tracing {
+		return
+	}
+	for _, d := range hits {
+		if d.logging {
+			pl.events = append(pl.events, vfp.Event{Kind: vfp.EventACL, PortID: h.port.ID, Direction: h.dir, Protocol: h.proto,
+				Source: h.src, Destination: h.dst, SourcePort: h.sport, DestinationPort: h.dport, Length: h.bytes,
+				Rule: d.key, Action: d.action})
+		}
+	}
 }

@@ -18,27 +18,37 @@ type flowKey struct {
 }
 
 type flow struct {
-	port      string        // the port that keeps it
-	direction vfp.Direction // who started it
+	port      string     // the port that keeps it
+	counted   *portState // of that port
+	direction vfp.Direction
 	state     vfp.FlowState
+	created   time.Duration
 	last      time.Duration
-	policy    *vfp.Policy // by which it was judged
-	drop      vfp.DropReason
-	rules     []vfp.RuleKey
-	peer      vfp.Mapping
-	packets   [2]uint64
-	bytes     [2]uint64
+	// What the first packet showed besides the key: for judging again.
+	tcpFlags, icmpType, icmpCode uint8
+
+	policy  *vfp.Policy // by which it was judged
+	drop    vfp.DropReason
+	rules   []decision
+	peer    vfp.Mapping
+	nat     bool   // the other end is outside; peer is empty
+	natPort uint16 // by which it is known there, for as long as the flow lives
+	natAddr netip.Addr
+	class   vfp.MeterClass
+	packets [2]uint64
+	bytes   [2]uint64
 }
 
 // hop is a packet at one port.
 type hop struct {
 	packet
 	port     *vfp.Port
-	vsid     encap.VSID
+	vsid     encap.VSID // of the port's address
 	dir      vfp.Direction
+	routed   bool       // outbound: it is addressed to the router
 	outerSrc netip.Addr // invalid when the packet comes from this host
 	now      time.Duration
-	length   int
+	bytes    int // of the frame
 }
 
 func (h *hop) key() flowKey {
@@ -49,122 +59,153 @@ func (h *hop) key() flowKey {
 	return k
 }
 
+func (f *flow) dead(proto uint8, now time.Duration) bool {
+	return now-f.last > vfp.IdleTimeout(proto, f.state)
+}
+
 // reusable reports whether p may start a new connection in place of f: a SYN after the end, or after a policy
 // forbade the old one.
 func (f *flow) reusable(p *packet) bool {
 	return p.proto == vfp.ProtocolTCP && p.tcpFlags&(tcpSYN|tcpACK) == tcpSYN && (f.state.Ended() || f.drop != 0)
 }
 
+// live is the flow a packet belongs to, whatever policy judged it; or nil.
+func (pl *Pipeline) live(key flowKey, p *packet, now time.Duration) *flow {
+	f := pl.flows[key]
+	if f == nil || f.dead(key.proto, now) || f.reusable(p) {
+		return nil
+	}
+	return f
+}
+
 // flowOf finds or makes the flow of a packet at a port. On a drop without a flow, reason says why.
 func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 	key := h.key()
-	f := pl.flows[key]
-	if f != nil && (h.now-f.last > vfp.IdleTimeout(h.proto, f.state) || f.reusable(&h.packet)) {
-		f = nil
-	}
-	if f != nil && f.policy == pl.policy {
-		return f, vfp.DropNone
-	}
-	next := flow{direction: h.dir}
-	if f != nil {
-		next = *f
+	old := pl.live(key, &h.packet, h.now)
+	if old != nil && old.policy == pl.policy {
+		return old, vfp.DropNone
 	}
 	at := addressOf(h.port, key.local)
 	if at == nil {
 		return nil, vfp.DropNoPort
 	}
-	peer, mapped := pl.mapping(at.RDID, key.remote)
 	if h.dir == vfp.Inbound {
-		if !mapped {
+		m := pl.mappings[home{at.RDID, key.remote}]
+		if m == nil {
 			return nil, vfp.DropNoMapping
 		}
-		if h.outerSrc.IsValid() && peer.PA != h.outerSrc {
+		if h.outerSrc.IsValid() && m.PA != h.outerSrc {
 			return nil, vfp.DropPASpoof
 		}
 	}
-	first := h.packet
-	if next.direction != h.dir {
-		first = first.reversed()
+	if old != nil {
+		return pl.judgeAgain(h.port, key, old, t)
 	}
-	next.drop, next.rules = pl.classify(at, &first, next.direction, t)
-	if next.drop != 0 && f == nil {
-		pl.countRules(next.rules, h.length)
-		return nil, next.drop
+	f := &flow{port: h.port.ID, direction: h.dir, created: h.now, last: h.now,
+		tcpFlags: h.tcpFlags, icmpType: h.icmpType, icmpCode: h.icmpCode}
+	mapped := pl.judge(f, at, key, t)
+	if f.drop != 0 { // forbidden flows take no room
+		pl.countRules(f.rules, h.bytes)
+		pl.logged(h, f.rules)
+		return nil, f.drop
 	}
 	if !mapped {
-		return nil, vfp.DropNoMapping
-	}
-	next.port, next.peer, next.policy, next.last = h.port.ID, peer, pl.policy, h.now
-	if !pl.tracing {
-		pl.flows[key] = &next
-	}
-	return &next, vfp.DropNone
-}
-
-// forbidden books a packet of a flow that the present policy forbids. It keeps the flow in the table: were it forgotten
-// while its packets still come, an answer could open it again from the other side.
-func (pl *Pipeline) forbidden(h *hop, f *flow) {
-	if pl.tracing {
-		return
-	}
-	f.last = h.now
-	pl.countRules(f.rules, h.length)
-}
-
-// account books an accepted packet.
-func (pl *Pipeline) account(h *hop, f *flow) {
-	if pl.tracing {
-		return
-	}
-	f.last = h.now
-	f.packets[h.dir]++
-	f.bytes[h.dir] += uint64(h.length)
-	if h.dir != f.direction {
-		f.state |= vfp.FlowAnswered
-	}
-	if h.proto == vfp.ProtocolTCP {
-		if h.tcpFlags&tcpFIN != 0 {
-			if h.dir == f.direction {
-				f.state |= vfp.FlowInitiatorFIN
-			} else {
-				f.state |= vfp.FlowResponderFIN
-			}
+		if reason := pl.translatable(h, at); reason != 0 {
+			return nil, reason
 		}
-		if h.tcpFlags&tcpRST != 0 {
-			f.state |= vfp.FlowRST
+		f.outside()
+	}
+	if reason := pl.create(h, key, f); reason != 0 {
+		return nil, reason
+	}
+	return f, vfp.DropNone
+}
+
+// judge asks the present policy about a flow, and reports whether the routing domain knows its other end.
+func (pl *Pipeline) judge(f *flow, at *vfp.Address, key flowKey, t *vfp.Trace) bool {
+	first := packet{v6: key.local.Is6(), src: key.local, dst: key.remote, proto: key.proto, sport: key.lport, dport: key.rport,
+		tcpFlags: f.tcpFlags, icmpType: f.icmpType, icmpCode: f.icmpCode}
+	if f.direction == vfp.Inbound {
+		first.src, first.dst, first.sport, first.dport = key.remote, key.local, key.rport, key.lport
+	}
+	f.drop, f.rules = pl.classify(at, &first, f.direction, t)
+	f.policy = pl.policy
+	m := pl.mappings[home{at.RDID, key.remote}]
+	if m == nil {
+		return false
+	}
+	f.peer, f.nat, f.class = *m, false, vfp.MeterSubnet
+	if m.VSID != at.VSID {
+		f.class = vfp.MeterNetwork
+	}
+	return true
+}
+
+// outside marks a flow whose other end no mapping knows.
+func (f *flow) outside() { f.peer, f.nat, f.class = vfp.Mapping{}, true, vfp.MeterOutside }
+
+// judgeAgain asks the present policy about a flow that an earlier one let in. The flow stays as it was when it has lost its
+// other end.
+func (pl *Pipeline) judgeAgain(port *vfp.Port, key flowKey, old *flow, t *vfp.Trace) (*flow, vfp.DropReason) {
+	at := addressOf(port, key.local)
+	if at == nil {
+		return nil, vfp.DropNoPort
+	}
+	f := *old
+	if !pl.judge(&f, at, key, t) {
+		if s := pl.subnets[at.VSID]; f.natPort == 0 || s == nil || s.NAT != f.natAddr {
+			return nil, vfp.DropNoMapping
+		}
+		f.outside()
+	}
+	if pl.tracing {
+		return &f, vfp.DropNone
+	}
+	if now := pl.states[port.ID]; f.counted != now { // the address moved to another port of this host
+		f.counted.flows--
+		now.flows++
+		f.counted = now
+	}
+	f.port = port.ID
+	pl.flows[key] = &f
+	return &f, vfp.DropNone
+}
+
+// remove takes a flow out of the table.
+func (pl *Pipeline) remove(key flowKey, f *flow) {
+	f.counted.flows--
+	if f.natPort != 0 {
+		delete(pl.natPorts, natKeyOf(key, f.natPort))
+	}
+	delete(pl.flows, key)
+}
+
+// Sweep removes flows that are past their idle timeout, or whose port has left, and returns how many.
+func (pl *Pipeline) Sweep(now time.Duration) (removed int) {
+	for key, f := range pl.flows {
+		if f.dead(key.proto, now) || pl.states[f.port] != f.counted {
+			pl.remove(key, f)
+			removed++
 		}
 	}
-	pl.countRules(f.rules, h.length)
-	c := pl.counters.Ports[h.port.ID]
-	if h.dir == vfp.Outbound {
-		c.TxPackets++
-		c.TxBytes += uint64(h.length)
-	} else {
-		c.RxPackets++
-		c.RxBytes += uint64(h.length)
+	for key, f := range pl.fragments {
+		if now-f.at > vfp.FragmentTimeout {
+			delete(pl.fragments, key)
+		}
 	}
-	pl.counters.Ports[h.port.ID] = c
+	return removed
 }
 
-func (pl *Pipeline) countRules(keys []vfp.RuleKey, length int) {
-	if pl.tracing {
-		return
-	}
-	for _, k := range keys {
-		c := pl.counters.Rules[k]
-		c.Packets++
-		c.Bytes += uint64(length)
-		pl.counters.Rules[k] = c
-	}
-}
-
-// Flows in no particular order, with transposition and rules as a datapath shows them.
+// Flows in no particular order, with transposition and rules as a datapath shows them. They have no age.
 func (pl *Pipeline) Flows() []vfp.Flow {
 	var out []vfp.Flow
 	for k, f := range pl.flows {
-		v := vfp.Flow{Direction: f.direction, Protocol: k.proto, Source: k.local.String(), Destination: k.remote.String(),
+		v := vfp.Flow{PortID: f.port, Direction: f.direction, Protocol: k.proto, Source: k.local.String(), Destination: k.remote.String(),
 			SourcePort: k.lport, DestinationPort: k.rport, State: f.state.Name(k.proto), Packets: f.packets, Bytes: f.bytes,
-			Rules: f.rules, Transposition: fmt.Sprintf("%s vsid %d", f.peer.PA, f.peer.VSID)}
+			Meter: f.class, Transposition: fmt.Sprintf("%s vsid %d", f.peer.PA, f.peer.VSID)}
+		for _, d := range f.rules {
+			v.Rules = append(v.Rules, d.key)
+		}
 		if v.Direction == vfp.Inbound {
 			v.Source, v.Destination = v.Destination, v.Source
 			v.SourcePort, v.DestinationPort = v.DestinationPort, v.SourcePort
@@ -172,10 +213,14 @@ func (pl *Pipeline) Flows() []vfp.Flow {
 		if f.drop != 0 {
 			v.State = "forbidden"
 		}
-		if to := pl.owners[home{f.peer.RDID, f.peer.CA}]; to != nil {
+		if f.nat {
+			v.Transposition = "nat"
+			if s := pl.subnets[k.vsid]; s != nil {
+				v.Transposition = fmt.Sprintf("nat %s port %d", s.NAT, f.natPort)
+			}
+		} else if to := pl.owners[home{f.peer.RDID, f.peer.CA}]; to != nil {
 			v.Transposition = "local port " + to.ID
 		}
-		v.PortID = f.port
 		out = append(out, v)
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-net/fairlead/encap"
 	"github.com/fairlead-net/fairlead/vfp"
+	"github.com/fairlead-net/fairlead/vfp/model/modeltest"
 )
 
 // The world of these tests: tenants a and b, both with 10.0.1.0/24 and 10.0.2.0/24. Endpoints a14 (10.0.1.4)
@@ -204,12 +205,11 @@ func TestPortSecurity(t *testing.T) {
 		{"nobody there", change(func(s *frameSpec) { s.dst = ca(1, 99) }), vfp.DropNoMapping},
 		{"wrong MAC for the destination", change(func(s *frameSpec) { s.dstMAC = mac(0, 1, 6) }), vfp.DropDestinationMAC},
 		{"other subnet without the router", change(func(s *frameSpec) { s.dst, s.dstMAC = ca(2, 4), mac(0, 2, 4) }), vfp.DropDestinationMAC},
-		{"routed with TTL 1", change(func(s *frameSpec) { s.dst, s.dstMAC, s.ttl = ca(2, 4), vfp.RouterMAC, 1 }), vfp.DropTTLExpired},
 		{"multicast", change(func(s *frameSpec) { s.dst = netip.MustParseAddr("224.0.0.251") }), vfp.DropMulticast},
 		{"broadcast MAC", change(func(s *frameSpec) { s.dstMAC = vfp.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} }), vfp.DropMulticast},
 		{"DHCP server", change(func(s *frameSpec) { s.proto, s.sport, s.dport = 17, 67, 68 }), vfp.DropDHCPGuard},
 		{"VLAN tag", raw(func(b []byte) { b[12], b[13] = 0x81, 0 }), vfp.DropVLAN},
-		{"IPv6", raw(func(b []byte) { b[12], b[13] = 0x86, 0xdd }), vfp.DropUnsupportedEthertype},
+		{"IPv4 that says it is IPv6", raw(func(b []byte) { b[12], b[13] = 0x86, 0xdd }), vfp.DropMalformed},
 		{"later fragment of a datagram that never began", raw(func(b []byte) { b[14+7] = 3 }), vfp.DropFragment},
 		{"fragment that reaches into the TCP header", raw(func(b []byte) { b[14+7] = 1 }), vfp.DropMalformed},
 		{"first fragment without a whole TCP header", raw(func(b []byte) { b[14+3], b[14+6] = 36, 0x20 }), vfp.DropMalformed},
@@ -224,7 +224,7 @@ func TestPortSecurity(t *testing.T) {
 		if n := pl.Counters().Ports["a14"].Drops[c.want]; n != 1 {
 			t.Errorf("%s: counted %d times", c.name, n)
 		}
-		if len(pl.flows) > 0 && c.want != vfp.DropDestinationMAC && c.want != vfp.DropTTLExpired {
+		if len(pl.flows) > 0 && c.want != vfp.DropDestinationMAC {
 			t.Errorf("%s: left a flow", c.name)
 		}
 	}
@@ -429,22 +429,48 @@ func TestTraceLeavesNoTrace(t *testing.T) {
 	}
 }
 
+// everything is a policy in which every stage of the pipeline has something to do.
+func everything() *vfp.Policy {
+	p := groupWorld()
+	p.Subnets[0].NAT = natAddr
+	a := portOf(p, "a14")
+	a.DHCP = &vfp.DHCP{PrefixLen: 24, MTU: 1400}
+	a.Limits = vfp.FlowLimits{Flows: 2, HalfOpen: 1}
+	a.Bandwidth = [2]vfp.Bandwidth{{BitsPerSecond: 1e6}, {BitsPerSecond: 1e6}}
+	a.Mirror = &vfp.Mirror{Collector: pa(9), Type: vfp.MirrorERSPAN}
+	return p
+}
+
 func FuzzPortOut(f *testing.F) {
 	f.Add(syn(1, 4, 1, 6, 80).bytes())
 	f.Add(syn(1, 4, 2, 4, 80).bytes())
+	f.Add(from(ca6(1, 4), ca6(2, 4), vfp.RouterMAC).Bytes())
+	f.Add(solicit(ca6(1, 4), ca6(1, 6)).Bytes())
+	f.Add(client(53, 1, 1, 255).Bytes())
+	f.Add(hello().Bytes())
+	f.Add(from(ca(1, 4), outside, vfp.RouterMAC).Bytes())
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		New(world()).PortOut("a14", frame[:len(frame):len(frame)], 0)
+		New(everything()).PortOut("a14", frame[:len(frame):len(frame)], 0)
 	})
 }
 
 func FuzzUnderlayIn(f *testing.F) {
 	o := encap.Outer{Type: encap.NVGRE, Src: pa(2), Dst: pa(1), VSID: vsid("a", 1)}
-	frame, err := encap.Append(nil, &o, syn(1, 6, 1, 4, 80).bytes())
-	if err != nil {
-		f.Fatal(err)
+	for _, inner := range [][]byte{syn(1, 6, 1, 4, 80).bytes(), hello().Bytes()} {
+		frame, err := encap.Append(nil, &o, inner)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(frame)
 	}
-	f.Add(frame)
+	pl := New(everything())
+	answer, _ := modeltest.Parse(pl.PortOut("a14", from(ca(1, 4), outside, vfp.RouterMAC).Bytes(), 0).Frame)
+	f.Add(answer.Answer().Bytes())
+	complaint, _ := modeltest.Complaint(answer.Bytes(), outside, vfp.MAC{}, icmpTimeExceeded)
+	f.Add(complaint.Bytes())
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		New(world()).UnderlayIn(frame[:len(frame):len(frame)], 0)
+		pl := New(everything())
+		pl.PortOut("a14", from(ca(1, 4), outside, vfp.RouterMAC).Bytes(), 0)
+		pl.UnderlayIn(frame[:len(frame):len(frame)], 0)
 	})
 }

@@ -6,8 +6,10 @@
 
 #include <linux/types.h>
 
-#define MAX_ACLS 4
-#define DROP_REASONS 32
+#define MAX_ACLS 12
+#define DROP_REASONS 64
+#define MAX_REPLICAS 64
+#define METER_CLASSES 3
 
 enum direction {
 	OUTBOUND = 0,
@@ -17,51 +19,97 @@ enum direction {
 enum encap_type {
 	ENCAP_VXLAN = 1,
 	ENCAP_NVGRE = 2,
+	ENCAP_ERSPAN = 3, /* mirrored copies only */
 };
 
+/* An IPv6 address, or an IPv4 address mapped into one (::ffff:a.b.c.d). */
+struct addr {
+	__u32 w[4];
+};
+
+/* A provider address inside the policy is one word: the address itself on an IPv4 underlay, an index into pas on an
+ * IPv6 one. A host has one family. */
 struct host {
 	__u32 pa;
 	__u32 ifindex; /* of the underlay device */
 	__u32 encap;   /* enum encap_type */
 	__u32 generation;
-	__u32 onlink; /* mask: PAs that agree with ours in these bits are neighbours on the underlay device */
+	__u32 onlink;  /* mask: IPv4 PAs that agree with ours in these bits are neighbours on the underlay device */
+	__u32 mtu;     /* largest inner IP packet, 0: anything goes */
+	__u32 relay;   /* ifindex of the device that sends copies on, 0: none */
+	__u32 v6;      /* the underlay is IPv6 */
+	__u32 nat;     /* some subnet translates to an address of this host */
+	__u32 pad;
+	struct addr pa6;
+	__u32 flows_shared;     /* a port may go beyond its share while the table holds fewer flows than this */
+	__u32 flows_guaranteed; /* a port's share */
 };
 
 struct control {
 	__u32 active; /* slot */
-	__u32 layout;
+	__u32 unsettled; /* the policy has changed and epochs don't say so yet; for user space only */
 	struct host host[2];
 };
 
 #define PORT_ALLOW_MAC_SPOOFING 1
-#define PORT_VETH 2 /* deliver with bpf_redirect_peer */
+#define PORT_VETH 2     /* deliver with bpf_redirect_peer */
+#define PORT_DHCP 4     /* dhcp[port] answers */
+#define PORT_LIMIT_OUT 8
+#define PORT_LIMIT_IN 16
+#define PORT_MIRROR 32
 
 /* ports[index * 2 + slot]; index 0 stands for the host itself */
 struct port {
 	__u32 ifindex; /* 0: no such port */
-	__u32 epoch;   /* a flow with another epoch is classified again; never reused */
-	__u32 vsid;    /* of the first address */
-	__u32 ca;      /* the first address, so that most packets need no address lookup */
+	__u32 vsid;    /* of the first IPv4 address */
+	__u32 ca;      /* the first IPv4 address, so that most packets need no address lookup */
+	__u32 vsid6;   /* of the first IPv6 address */
+	struct addr ca6;
 	__u8 mac[6];
 	__u8 flags;
-	__u8 pad;
+	__u8 mirror_type; /* enum encap_type, for a collector */
+	__u32 flow_limit;
+	__u32 half_open; /* limit */
+	__u64 rate[2];   /* bit/s by direction */
+	__u64 burst[2];  /* ns by direction */
+	__u32 mirror_port; /* index, or 0: to the collector */
+	__u32 mirror_pa;
+	__u32 mirror_session;
+	__u32 pad;
+};
+
+/* What a port has seen; written by the programs. */
+struct port_state {
+	__u64 tat[2]; /* theoretical arrival time by direction, ns */
+	__u64 created;
+	__u64 evicted;
+	__u64 refused;
+	__u32 flows;
+	__u32 half_open; /* of these: nobody has answered yet */
+	__u32 seq;       /* next position in the ring of half-open flows */
+	__u32 pad;
 };
 
 struct subnet_key {
-	__u32 slot;
-	__u32 vsid;
+	__u32 vsid_slot; /* vsid << 1 | slot */
 };
+
+#define SUBNET_REPLICATE 1
+#define SUBNET_GATEWAY 2
 
 struct subnet {
 	__u32 domain;
-	__u32 network;
-	__u32 mask;
-	__u32 gateway;
+	__u32 nat; /* IPv4 address of the host, 0: none */
+	struct addr network;
+	struct addr gateway;
+	__u8 bits; /* of the mapped form: IPv4's are 96 more */
+	__u8 flags;
+	__u8 pad[2];
 };
 
 struct mapping_key {
 	__u32 domain_slot; /* domain << 1 | slot */
-	__u32 ca;
+	struct addr ca;
 };
 
 struct mapping {
@@ -74,45 +122,47 @@ struct mapping {
 
 struct address_key {
 	__u32 port_slot; /* index << 1 | slot */
-	__u32 ca;
+	struct addr ca;
 };
 
 struct address {
 	__u32 vsid;
 	__u32 domain;
-	__u32 acls[MAX_ACLS]; /* index into acls, 0 ends the list */
+	__u32 acls[MAX_ACLS]; /* numbers of ACLs, 0 ends the list */
 };
 
-/* An ACL is immutable: a changed one gets a new index. */
-struct acl {
-	__u32 first[2]; /* by direction: its rules are rules[first..first+count) */
-	__u32 count[2];
-	__u32 counter[2]; /* of the default */
-	__u32 action[2];  /* of the default: 0 allow, 1 block */
+/* Who gets a copy of a subnet's multicast. */
+struct receiver {
+	__u32 port;     /* index */
+	struct addr ca; /* its first address in the subnet: the one whose ACLs judge */
 };
 
-#define PROTOCOL_ANY 256
+struct flood {
+	__u32 ports;
+	__u32 pas;
+	struct receiver port[MAX_REPLICAS];
+	__u32 pa[MAX_REPLICAS];
+};
 
-struct rule {
-	__u32 src;
-	__u32 src_mask;
-	__u32 dst;
-	__u32 dst_mask;
-	__u16 sport_first; /* ports here in host byte order */
-	__u16 sport_last;
-	__u16 dport_first;
-	__u16 dport_last;
-	__u16 protocol;
-	__u8 action;
-	__u8 has_ports; /* matches TCP and UDP only */
-	__u32 counter;
+struct dhcp_key {
+	__u32 port_slot;
+};
+
+struct dhcp {
+	__u32 server;
+	__u32 mask;
+	__u32 router; /* 0: none */
+	__u32 lease;  /* seconds */
+	__u32 dns[2];
+	__u16 mtu;    /* 0: not offered */
+	__u16 dns_count;
 };
 
 struct flow_key {
+	struct addr local; /* CA of the port that keeps the flow */
+	struct addr remote;
 	__u32 vsid_proto; /* vsid << 8 | protocol */
-	__u32 local;      /* CA of the port that keeps the flow */
-	__u32 remote;
-	__u16 lport; /* both hold the identifier of an ICMP echo */
+	__u16 lport;      /* both hold the identifier of an ICMP echo */
 	__u16 rport;
 };
 
@@ -122,16 +172,14 @@ struct flow_key {
 #define FLOW_ANSWERED 8
 
 #define PEER_SAME_SUBNET 1
+#define PEER_NAT 2
 
 struct flow {
-	__u64 created; /* ns, CLOCK_MONOTONIC */
-	__u64 last;
-	__u64 packets[2]; /* by direction */
-	__u64 bytes[2];
+	__u64 last; /* ns, CLOCK_MONOTONIC */
 	__u32 epoch;
 	__u32 state; /* FLOW_* */
-	__u32 rules[MAX_ACLS]; /* counters of the rules that decided, 0 ends */
-	__u32 port;      /* index of the port that keeps it */
+	__u64 packets[2]; /* by direction */
+	__u64 bytes[2];
 	__u32 peer_pa;   /* where the remote CA lives */
 	__u32 peer_vsid;
 	__u32 peer_port; /* index when it lives on this host */
@@ -140,35 +188,109 @@ struct flow {
 	__u8 direction; /* who started it */
 	__u8 drop;      /* reason, when the present policy forbids it */
 	__u8 peer_flags;
-	__u8 pad[3];
+	__u8 tcp_flags; /* of the first packet */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 meter;
+	__u8 pad;
+	__u16 nat_port; /* network byte order */
+	__u32 port;     /* index of the port that keeps it */
+	__u32 credited_packets[2]; /* what rules, meters and ports have been credited with */
+	__u32 nat_address;
+	__u64 credited_bytes[2];
+	__u64 created;
+	__u32 rules[MAX_ACLS]; /* counters of the rules that decided, 0 ends */
+};
+
+/* A port's half-open flows but the first quarter, oldest first: a ring of positions. */
+struct ring_key {
+	__u32 port;
+	__u32 position;
+};
+
+struct ring_entry {
+	struct flow_key flow;
+	__u64 created;
 };
 
 /* Later fragments have no ports: the first one's are remembered for them. */
 struct fragment_key {
+	struct addr src;
+	struct addr dst;
 	__u32 scope; /* VSID, or for what a port sends its index with the upper bit set */
-	__u32 src;
-	__u32 dst;
-	__u16 id;
-	__u8 proto;
-	__u8 pad;
+	__u32 id;
+	__u32 proto; /* 0 for IPv6 */
 };
 
 struct fragment {
 	__u64 at; /* ns, CLOCK_MONOTONIC */
 	__u16 sport;
 	__u16 dport;
+	__u8 proto;
 	__u8 icmp_type;
-	__u8 pad[3];
+	__u8 icmp_code;
+	__u8 pad;
+};
+
+struct nat_key {
+	__u32 address; /* of the host */
+	__u32 remote;
+	__u16 rport;
+	__u16 port; /* that the outside sees */
+	__u32 proto;
+};
+
+struct nat {
+	__u32 port; /* index */
+	__u32 vsid;
+	__u32 ca;
+	__u16 lport;
+	__u16 pad;
 };
 
 struct stats {
 	__u64 packets;
 	__u64 bytes;
+	__u64 last; /* ns, CLOCK_MONOTONIC */
 };
 
 struct port_stats {
 	struct stats tx; /* sent by the endpoint */
 	struct stats rx;
+	struct stats meter[METER_CLASSES][2];
+};
+
+#define EVENT_ACL 1
+#define EVENT_DROP 2
+#define EVENT_FLOW_NEW 3
+#define EVENT_FLOW_CLOSED 4
+
+#define WATCH_DROPS 1
+#define WATCH_FLOWS 2
+
+struct event {
+	__u64 at; /* ns, CLOCK_MONOTONIC */
+	struct addr src;
+	struct addr dst;
+	__u32 port;
+	__u32 length;
+	__u32 rule;       /* counter */
+	__u32 suppressed; /* events like this one since the last */
+	__u16 sport;
+	__u16 dport;
+	__u8 kind;
+	__u8 direction;
+	__u8 proto;
+	__u8 action;
+	__u8 reason;
+	__u8 pad[7];
+};
+
+/* At most EVENTS_PER_SECOND of one rule, or of one reason at one port. */
+struct event_limit {
+	__u64 second;
+	__u32 count;
+	__u32 suppressed;
 };
 
 /* What the last run decided; written only by the programs loaded for tests and traces. */
@@ -177,4 +299,16 @@ struct decision {
 	__u32 reason;
 	__u32 port;    /* index of the port delivered to, or charged with the drop */
 	__u32 flow_hit;
+	__u32 copies;
+	__u32 mirrored;
+};
+
+/* Argument and result of the program sweep. */
+struct sweep_run {
+	__u64 now;
+	__u64 next; /* the earliest time at which a flow may be past its timeout */
+	__u32 remove; /* SWEEP_*, 0: only credit */
+	__u32 removed;
+	__u32 flows; /* that stay */
+	__u32 pad;
 };

@@ -20,11 +20,10 @@ func (pl *Pipeline) arp(t *vfp.Trace, port *vfp.Port, b []byte) vfp.Trace {
 	if macAt(a[8:]) != macAt(b[6:]) {
 		return pl.drop(t, port, vfp.DropARPSpoof)
 	}
-	claimed := sender
+	at := addressOf(port, sender)
 	if sender == netip.IPv4Unspecified() { // a probe (RFC 5227) has no sender address yet
-		claimed = firstIPv4(port)
+		at = firstAddress(port, false)
 	}
-	at := addressOf(port, claimed)
 	if at == nil {
 		return pl.drop(t, port, vfp.DropARPSpoof)
 	}
@@ -33,8 +32,8 @@ func (pl *Pipeline) arp(t *vfp.Trace, port *vfp.Port, b []byte) vfp.Trace {
 	}
 	answer := vfp.RouterMAC
 	if s := pl.subnets[at.VSID]; s == nil || s.Gateway != target {
-		m, ok := pl.mapping(at.RDID, target)
-		if !ok || m.VSID != at.VSID || pl.owners[home{at.RDID, target}] == port {
+		m := pl.neighbour(port, at, target)
+		if m == nil {
 			return pl.drop(t, port, vfp.DropARPUnanswered)
 		}
 		answer = m.MAC
@@ -50,26 +49,22 @@ func (pl *Pipeline) arp(t *vfp.Trace, port *vfp.Port, b []byte) vfp.Trace {
 	return *t
 }
 
-func firstIPv4(p *vfp.Port) netip.Addr {
-	for _, a := range p.Addresses {
-		if a.CA.Is4() {
-			return a.CA
-		}
+// neighbour is who else has the address in the subnet of one of the port's.
+func (pl *Pipeline) neighbour(port *vfp.Port, at *vfp.Address, target netip.Addr) *vfp.Mapping {
+	who := home{at.RDID, target}
+	m := pl.mappings[who]
+	if m == nil || m.VSID != at.VSID || pl.owners[who] == port {
+		return nil
 	}
-	return netip.Addr{}
+	return m
 }
 
-// routerReply answers an echo request to the gateway.
-func (pl *Pipeline) routerReply(t *vfp.Trace, port *vfp.Port, b []byte, p *packet) vfp.Trace {
-	copy(b, b[6:12])
-	copy(b[6:], vfp.RouterMAC[:])
-	ip := b[ethLen:]
-	copy(ip[12:], p.dst.AsSlice())
-	copy(ip[16:], p.src.AsSlice())
-	icmp := ip[int(ip[0]&0xf)*4:]
-	icmp[0] = icmpEchoReply
-	patchWord(icmp[2:4], icmpEcho<<8, icmpEchoReply<<8)
-	step(t, vfp.Step{Layer: LayerRouter, Rule: p.dst.String(), Action: "reply", Note: "the gateway answers"})
-	t.Verdict, t.Frame = vfp.Reply, b
-	return *t
+// firstAddress of a family; nil when the port has none.
+func firstAddress(p *vfp.Port, v6 bool) *vfp.Address {
+	for i := range p.Addresses {
+		if p.Addresses[i].CA.Is6() == v6 {
+			return &p.Addresses[i]
+		}
+	}
+	return nil
 }
