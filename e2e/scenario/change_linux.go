@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,13 +14,14 @@ import (
 const throughputRounds = 5
 
 // throughput is shown, not judged: how fast a machine is, and how noisy, says nothing about the code (make bench
-// compares with care). Only a ratio that tells of super-packets cut to pieces fails.
+// compares with care). Only super-packets cut to pieces fail: then no round reaches a fifth. What else the machine does
+// can spoil some rounds, so the best one is judged.
 func (w *World) throughput() []Check {
-	const broken = 0.5
+	const broken = 0.3
 	rates := w.Streams(throughputRounds, lab.OneCPU, w.at["web1"].Path(w.at["web2"].Container, caWeb2), w.hosts["host-a"].Path(w.hosts["host-b"]))
-	ratio := lab.Median(lab.Ratios(rates[0], rates[1]))
-	return []Check{is("one TCP stream across hosts, beside the raw underlay", fmt.Sprintf("shown; below %.1f something is broken", broken),
-		fmt.Sprintf("%.1f of %.1f Gbit/s, ratio %.2f", lab.Median(rates[0]), lab.Median(rates[1]), ratio), ratio >= broken)}
+	ratios := lab.Ratios(rates[0], rates[1])
+	return []Check{is("one TCP stream across hosts, beside the raw underlay", fmt.Sprintf("shown; always below %.1f: something is broken", broken),
+		fmt.Sprintf("%.1f of %.1f Gbit/s, ratio %.2f", lab.Median(rates[0]), lab.Median(rates[1]), lab.Median(ratios)), slices.Max(ratios) >= broken)}
 }
 
 // survive kills the agents at both ends of a ping and of a transfer.
