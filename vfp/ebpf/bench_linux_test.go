@@ -116,13 +116,13 @@ func BenchmarkOneRule(b *testing.B) {
 		p.Ports = append(p.Ports, vfp.Port{ID: fmt.Sprintf("port%03d", i), Device: fmt.Sprintf("p%d", i+1), MAC: vfp.MAC{2, 0, 0, 0, 0, byte(i)}, Addresses: []vfp.Address{a}})
 	}
 	// A sub-benchmark has a thread of its own, and a network namespace is a thread's.
-	start := func(b *testing.B) *Datapath {
+	start := func(b *testing.B, p *vfp.Policy) *Datapath {
 		d := openTest(b, enterHost(b, ports), modeLive)
 		mustApply(b, d, p)
 		return d
 	}
 	b.Run("change", func(b *testing.B) {
-		d := start(b)
+		d := start(b, p)
 		r := p.ACLs[0].Rules[rules/2]
 		for i := 0; b.Loop(); i++ {
 			r.DestinationPorts = []vfp.PortRange{{First: uint16(i), Last: uint16(i)}}
@@ -132,7 +132,7 @@ func BenchmarkOneRule(b *testing.B) {
 		}
 	})
 	b.Run("policy", func(b *testing.B) {
-		d := start(b)
+		d := start(b, p)
 		next := *p
 		next.ACLs = slices.Clone(p.ACLs)
 		for i := 0; b.Loop(); i++ {
@@ -143,12 +143,13 @@ func BenchmarkOneRule(b *testing.B) {
 		}
 	})
 	b.Run("list of 1000", func(b *testing.B) {
-		d := start(b)
 		next := *p
 		fresh := [2][]vfp.Rule{list(1000)[:1000], list(1000)[:1000]}
 		for k := range fresh[1] {
 			fresh[1][k].DestinationPorts = []vfp.PortRange{{First: 2000, Last: 2000}}
 		}
+		next.ACLs = []vfp.ACL{{ID: "/acl", Rules: fresh[1]}}
+		d := start(b, &next)
 		for i := 0; b.Loop(); i++ {
 			next.ACLs = []vfp.ACL{{ID: "/acl", Rules: fresh[i&1]}}
 			mustApply(b, d, &next)

@@ -49,6 +49,7 @@ var seeds = []string{
 	"15424365230446654821", // NAT answer to a port that left
 	"14803017595006773298", // NAT address that the subnet has no more
 	"13129754015032695729", // half-open flows of a port's earlier life
+	"5382785475362469252",  // a flow as old as one of its port's earlier life
 	"14906554617309358465", // IPv4 in an IPv6 tunnel, smaller than an IPv6 header
 }
 
@@ -110,6 +111,7 @@ func (l *ledger) check(rt *rapid.T) {
 		case modeltest.NewPolicy:
 			l.compare(rt, pl)
 			moved = moved || s.Moved
+			l.clock(rt, w.Now())
 			l.apply(rt, s.Policy)
 			pl.SetPolicy(s.Policy)
 			l.open(rt, pl)

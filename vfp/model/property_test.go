@@ -130,6 +130,14 @@ func TestAnswersAreAllowed(t *testing.T) {
 		switch back.Reason {
 		case vfp.DropBandwidth, vfp.DropMACSpoof, vfp.DropDHCPGuard:
 			return
+		case vfp.DropMulticast:
+			if got.Frame[6]&1 != 0 { // a port that may send as any MAC said that it is a group
+				return
+			}
+		case vfp.DropFlowLimit:
+			if got.Port == s.Port { // to itself: two flows, of which the second may take the first one's place
+				return
+			}
 		}
 		if back.Verdict != vfp.Deliver || back.Port != s.Port {
 			rt.Fatalf("%x was delivered to %s, its answer: %s %s %s", s.Frame, got.Port, back.Verdict, back.Reason, back.Port)

@@ -89,6 +89,7 @@ func (w *World) next(rt *rapid.T) Step {
 		w.policy = w.draw(rt)
 		datagrams++
 		w.pieces = nil
+		w.now++ // no flow of a port that comes back is as old as one of its earlier life
 		return Step{Kind: NewPolicy, Policy: w.policy, Moved: true}
 	case 56, 57, 58:
 		w.policy = reguard(rt, w.policy)
