@@ -127,7 +127,7 @@ func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
 }
 
 func compareRules(x, y vfp.Rule) int {
-	if c := cmp.Or(cmp.Compare(x.Direction, y.Direction), cmp.Compare(x.Priority, y.Priority), strings.Compare(x.ID, y.ID)); c != 0 {
+	if c := vfp.CompareRules(&x, &y); c != 0 {
 		return c
 	}
 	return strings.Compare(fmt.Sprint(x), fmt.Sprint(y)) // rules that share a name: any order that is always the same

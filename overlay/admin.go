@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,20 +65,16 @@ func ParseAdminRule(w AdminRuleWords) (AdminRule, []*FieldError) {
 		}
 		check("protocol", w.Protocol, err)
 	}
-	prefixes := func(field, value string, into *vfp.Rule, destination bool) {
+	prefixes := func(field, value string) []netip.Prefix {
 		list, tags, _, err := parsePrefixes(value)
 		if err == nil && tags != 0 {
 			err = errTag
 		}
 		check(field, value, err)
-		if destination {
-			into.Destinations = list
-		} else {
-			into.Sources = list
-		}
+		return list
 	}
-	prefixes("source", w.Source, &r.Rule, false)
-	prefixes("destination", w.Destination, &r.Rule, true)
+	r.Sources = prefixes("source", w.Source)
+	r.Destinations = prefixes("destination", w.Destination)
 	r.SourcePorts, err = rulePorts(w.SourcePorts, r.Protocol)
 	check("sourcePorts", w.SourcePorts, err)
 	r.DestinationPorts, err = rulePorts(w.DestinationPorts, r.Protocol)

@@ -3,6 +3,7 @@ package vfp
 import (
 	"reflect"
 	"slices"
+	"unsafe"
 )
 
 // maxChange is how many rules a change may touch: beyond that putting the whole policy in force is no more work.
@@ -51,7 +52,7 @@ func changeRules(acl string, old, new []Rule) (ACLChange, bool) {
 		switch was := before[r.ID]; {
 		case was == nil:
 			c.Put = append(c.Put, *r)
-		case !sameRule(*was, *r):
+		case !SameRule(was, r):
 			c.Remove = append(c.Remove, r.ID)
 			c.Put = append(c.Put, *r)
 		}
@@ -65,11 +66,24 @@ func changeRules(acl string, old, new []Rule) (ACLChange, bool) {
 	return c, len(before) == len(old) && len(c.Remove)+len(c.Put) <= maxChange
 }
 
-func sameRule(x, y Rule) bool {
-	return x.ID == y.ID && x.Direction == y.Direction && x.Priority == y.Priority && x.Protocol == y.Protocol && x.Action == y.Action && x.Logging == y.Logging &&
-		x.TCPFlags == y.TCPFlags && sameList(x.ICMP, y.ICMP) && sameList(x.Sources, y.Sources) && sameList(x.Destinations, y.Destinations) &&
-		sameList(x.SourcePorts, y.SourcePorts) && sameList(x.DestinationPorts, y.DestinationPorts)
+func sameRule(x, y Rule) bool { return SameRule(&x, &y) }
+
+// SameRule says whether two rules are equal; equal memory is not looked into. A nil list, which matches everything, differs
+// from an empty one.
+func SameRule(a, b *Rule) bool {
+	return a.Priority == b.Priority && a.Direction == b.Direction && a.Protocol == b.Protocol && a.Action == b.Action && a.Logging == b.Logging &&
+		a.TCPFlags == b.TCPFlags && sameString(a.ID, b.ID) &&
+		sameList(a.Sources, b.Sources) && sameList(a.Destinations, b.Destinations) &&
+		sameList(a.SourcePorts, b.SourcePorts) && sameList(a.DestinationPorts, b.DestinationPorts) && sameList(a.ICMP, b.ICMP)
 }
 
-// sameList tells nil, which matches everything, from an empty list.
-func sameList[T comparable](x, y []T) bool { return (x == nil) == (y == nil) && slices.Equal(x, y) }
+func sameString(a, b string) bool {
+	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
+}
+
+func sameList[T comparable](a, b []T) bool {
+	if len(a) != len(b) || (a == nil) != (b == nil) {
+		return false
+	}
+	return len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b)
+}

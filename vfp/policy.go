@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/fairlead-net/fairlead/encap"
 )
@@ -110,9 +111,12 @@ type FlagMatch struct{ Mask, Value uint8 }
 
 // SortRules puts rules into the order of ACL.Rules.
 func SortRules(rules []Rule) {
-	slices.SortStableFunc(rules, func(a, b Rule) int {
-		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortStableFunc(rules, func(a, b Rule) int { return CompareRules(&a, &b) })
+}
+
+// CompareRules is the order of ACL.Rules.
+func CompareRules(a, b *Rule) int {
+	return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Priority, b.Priority), strings.Compare(a.ID, b.ID))
 }
 
 // ProtocolAny in Rule.Protocol matches every IP protocol.

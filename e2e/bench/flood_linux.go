@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"time"
 
 	"github.com/fairlead-net/fairlead/e2e/bench/load"
 	"github.com/fairlead-net/fairlead/e2e/bench/rules"
@@ -51,10 +49,7 @@ func flood(ctx context.Context, b *bench) error {
 		}
 		all := []contender{{"flooded", true, path, l}, {"flooded past vSwitch", false, path, l}, {"alone", false, path, l}}
 		frames := map[string]int{}
-		for _, m := range []struct {
-			metric, unit string
-			run          func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)
-		}{{"TCP requests of 1 byte", "RR/s", load.Requests}, {"TCP connections", "CRR/s", load.Connections}} {
+		for _, m := range oldAndNew {
 			err = errors.Join(err, b.compare(ctx, Result{Metric: m.metric, Unit: m.unit, Name: "neighbour of a flood"}, b.rounds, all, func(c contender) (float64, error) {
 				stop := floods[c.name]()
 				rate, err := b.loaded(m.run)(c)

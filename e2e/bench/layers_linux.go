@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"time"
 
-	"github.com/fairlead-net/fairlead/e2e/bench/load"
 	"github.com/fairlead-net/fairlead/e2e/bench/rules"
 	"github.com/fairlead-net/fairlead/e2e/lab"
 )
@@ -35,10 +32,7 @@ func layers(ctx context.Context, b *bench) error {
 			contenders = append(contenders, p.contender(map[int]string{manyLayers: "10 layers", 1: "1 layer"}[n], n == manyLayers))
 		}
 		var err error
-		for _, m := range []struct {
-			metric, unit string
-			run          func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)
-		}{{"TCP requests of 1 byte", "RR/s", load.Requests}, {"TCP connections", "CRR/s", load.Connections}} {
+		for _, m := range oldAndNew {
 			err = errors.Join(err, b.compare(ctx, Result{Metric: m.metric, Unit: m.unit, Name: "100 rules each"}, b.rounds, contenders, b.loaded(m.run)))
 		}
 		return err

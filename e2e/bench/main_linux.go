@@ -88,7 +88,7 @@ func either[T comparable](set T, quick bool, short, long T) T {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	if len(groups) == 0 || o.rounds < 1 || o.round <= 0 {
+	if o.rounds < 1 || o.round <= 0 {
 		return errors.New("nothing to do: -rounds and -time must be positive")
 	}
 	b := &bench{options: o}

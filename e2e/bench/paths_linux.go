@@ -51,14 +51,14 @@ func streams(ctx context.Context, b *bench) error {
 }
 
 // small compares a load of small packets, both ends on one CPU.
-func (b *bench) small(ctx context.Context, metric, unit string, run func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)) error {
+func (b *bench) small(ctx context.Context, metric, unit string, run measure) error {
 	return b.underlays(ctx, func(w *world, u lab.Underlay) error {
 		return b.compare(ctx, Result{Metric: metric, Unit: unit, Name: string(u)}, b.rounds, w.paths, b.loaded(run))
 	})
 }
 
 // loaded puts a load on a contender's path.
-func (b *bench) loaded(run func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)) func(contender) (float64, error) {
+func (b *bench) loaded(run measure) func(contender) (float64, error) {
 	return func(c contender) (float64, error) {
 		if err := c.path.Place(lab.OneCPU); err != nil {
 			return 0, err
@@ -79,6 +79,24 @@ func datagrams(ctx context.Context, b *bench) error {
 	return b.small(ctx, "UDP datagrams received", "1/s", load.Datagrams)
 }
 
+// measure is a load of package load.
+type measure func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)
+
+// oldAndNew are a load on one flow, and one of new flows.
+var oldAndNew = []struct {
+	metric, unit string
+	run          measure
+}{{"TCP requests of 1 byte", "RR/s", load.Requests}, {"TCP connections", "CRR/s", load.Connections}}
+
+func (w *world) setUnderlay(u lab.Underlay) error {
+	for _, l := range w.labs {
+		if err := l.Do(func() { l.SetUnderlay(u) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // underlays runs a comparison over both kinds of underlay, also when it fails over the first.
 func (b *bench) underlays(ctx context.Context, f func(*world, lab.Underlay) error) error {
 	w, err := b.theWorld(ctx)
@@ -86,10 +104,8 @@ func (b *bench) underlays(ctx context.Context, f func(*world, lab.Underlay) erro
 		return err
 	}
 	for _, u := range []lab.Underlay{lab.Whole, lab.Wire} {
-		for _, l := range w.labs {
-			if err := l.Do(func() { l.SetUnderlay(u) }); err != nil {
-				return err
-			}
+		if err := w.setUnderlay(u); err != nil {
+			return err
 		}
 		err = errors.Join(err, f(w, u))
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -25,10 +24,8 @@ func programs(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range w.labs {
-		if err := l.Do(func() { l.SetUnderlay(lab.Whole) }); err != nil {
-			return err
-		}
+	if err := w.setUnderlay(lab.Whole); err != nil {
+		return err
 	}
 	counting, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	if err != nil {
@@ -37,7 +34,7 @@ func programs(ctx context.Context, b *bench) error {
 	defer counting.Close()
 	for _, m := range []struct {
 		what string
-		run  func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)
+		run  measure
 	}{{"request", load.Requests}, {"connection", load.Connections}, {"datagram", load.Datagrams}} {
 		for _, c := range w.paths {
 			if !c.ours && c.name != "redirect" {
@@ -51,7 +48,7 @@ func programs(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func (b *bench) profile(c contender, what string, run func(from, to load.Place, address netip.AddrPort, round time.Duration) (float64, error)) error {
+func (b *bench) profile(c contender, what string, run measure) error {
 	before, err := runTimes()
 	if err != nil {
 		return err

@@ -39,10 +39,10 @@ func judge(r Result, ours []float64, peers map[string][]float64) Result {
 	r.Peers, r.Ratios, r.Spread = map[string]float64{}, map[string]float64{}, map[string]Spread{}
 	for peer, values := range peers {
 		r.Peers[peer] = lab.Median(values)
-		ratios := lab.Ratios(ours, values)
 		if slices.ContainsFunc(values, func(v float64) bool { return v == 0 }) {
 			continue // no ratio to nothing, and JSON has no word for it
 		}
+		ratios := lab.Ratios(ours, values)
 		r.Ratios[peer] = lab.Median(ratios)
 		r.Spread[peer] = Spread{slices.Min(ratios), slices.Max(ratios)}
 	}

@@ -95,7 +95,7 @@ func timed(f func() error) (float64, error) {
 
 // stub gives the first host ports that nobody uses.
 func (p *pair) stub(n int) {
-	p.hosts[0].Stubs("stub", 0, n)
+	p.hosts[0].Stubs("stub", n)
 	for i := range n {
 		p.stubs = append(p.stubs, vfp.Port{ID: fmt.Sprintf("stub%d", i), Device: fmt.Sprintf("stub%d", i), MAC: vfp.MAC{2, 0, 0, 1, byte(i >> 8), byte(i)},
 			Addresses: []vfp.Address{{CA: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), VSID: vsid, RDID: domain}}})

@@ -39,8 +39,8 @@ func cableTo(host, container *Namespace, device string, mtu int, mac net.Hardwar
 }
 
 // Stubs are cables with both ends in the host, which look like containers' to a vSwitch: <prefix>0 and so on.
-func (h *Host) Stubs(prefix string, first, n int) {
-	for i := first; i < first+n; i++ {
+func (h *Host) Stubs(prefix string, n int) {
+	for i := range n {
 		a := netlink.NewLinkAttrs()
 		a.Name = fmt.Sprintf("%s%d", prefix, i)
 		v := netlink.NewVeth(a)
@@ -69,18 +69,26 @@ func (c *Container) SinkUDP() { c.host.lab.SinkUDP(c.ns) }
 
 // Received counts the packets that a device of the container has received.
 func (c *Container) Received() (uint64, error) {
-	dev, err := c.ns.nl.LinkByName(containerDevice)
+	s, err := c.statistics()
 	if err != nil {
 		return 0, err
 	}
-	return dev.Attrs().Statistics.RxPackets, nil
+	return s.RxPackets, nil
 }
 
 // ReceivedBytes counts the bytes of frames that a device of the container has received.
 func (c *Container) ReceivedBytes() uint64 {
-	dev, err := c.ns.nl.LinkByName(containerDevice)
+	s, err := c.statistics()
 	c.host.lab.must(err, "%s: %s", c.Name, containerDevice)
-	return dev.Attrs().Statistics.RxBytes
+	return s.RxBytes
+}
+
+func (c *Container) statistics() (*netlink.LinkStatistics, error) {
+	dev, err := c.ns.nl.LinkByName(containerDevice)
+	if err != nil {
+		return nil, err
+	}
+	return dev.Attrs().Statistics, nil
 }
 
 // Route sends what the host's own stack sends to a prefix by way of another host.

@@ -58,9 +58,5 @@ func (h *Host) NFT(text string) error {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	_, diag, code, err := h.lab.run(h.ns, "nft", "-f", file)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("exit code %d: %.300s", code, diag)
-	}
-	return err
+	return h.lab.command(h.ns, "nft", "-f", file)
 }

@@ -129,11 +129,7 @@ func (s *ovs) vsctl(args ...string) error {
 }
 
 func (s *ovs) command(program string, args ...string) error {
-	_, diag, code, err := s.lab.run(s.host.ns, program, args...)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("exit code %d: %.300s", code, diag)
-	}
-	if err != nil {
+	if err := s.lab.command(s.host.ns, program, args...); err != nil {
 		return fmt.Errorf("%s: %w", program, err)
 	}
 	return nil

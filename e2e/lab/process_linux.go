@@ -98,6 +98,15 @@ func (l *Lab) run(ns *Namespace, program string, args ...string) (stdout, stderr
 	return out.String(), diag.String(), 0, err
 }
 
+// command runs a program that says nothing of use unless it fails.
+func (l *Lab) command(ns *Namespace, program string, args ...string) error {
+	_, diag, code, err := l.run(ns, program, args...)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("exit code %d: %.300s", code, diag)
+	}
+	return err
+}
+
 var printing sync.Mutex
 
 // printLogs shows the end of every process's log.

@@ -1,7 +1,5 @@
 package lab
 
-import "fmt"
-
 // Underlay is how the cables between hosts carry packets.
 type Underlay string
 
@@ -31,9 +29,6 @@ func (l *Lab) SetUnderlay(u Underlay) {
 }
 
 func (l *Lab) ethtool(ns *Namespace, device string, features ...string) {
-	_, diag, code, err := l.run(ns, "ethtool", append([]string{"-K", device}, features...)...)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("exit code %d: %s", code, firstLine(diag))
-	}
+	err := l.command(ns, "ethtool", append([]string{"-K", device}, features...)...)
 	l.must(err, "%s: ethtool -K %s", ns.Name, device)
 }

@@ -1,13 +1,6 @@
 package classifier
 
-import (
-	"cmp"
-	"slices"
-	"strings"
-	"unsafe"
-
-	"github.com/fairlead-net/fairlead/vfp"
-)
+import "github.com/fairlead-net/fairlead/vfp"
 
 // Diff is the change from one list of rules to another: what Table.Change takes. Both are sorted as in vfp.ACL. Rules of
 // one ID go together: when one differs, all are put. It is made for lists that are mostly the same memory.
@@ -16,11 +9,11 @@ func Diff(before, after []vfp.Rule) (remove []string, put []vfp.Rule) {
 	i, j := 0, 0
 	for i < len(before) && j < len(after) {
 		a, b := &before[i], &after[j]
-		if same(a, b) {
+		if vfp.SameRule(a, b) {
 			i, j = i+1, j+1
 			continue
 		}
-		switch c := place(a, b); {
+		switch c := vfp.CompareRules(a, b); {
 		case c < 0:
 			changed = append(changed, a.ID)
 			i++
@@ -67,10 +60,6 @@ func Diff(before, after []vfp.Rule) (remove []string, put []vfp.Rule) {
 	return remove, put
 }
 
-func place(a, b *vfp.Rule) int {
-	return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Priority, b.Priority), strings.Compare(a.ID, b.ID))
-}
-
 // short hashes an ID's end, where IDs differ most, into 12 bits.
 func short(id string) uint16 {
 	h := uint32(len(id))
@@ -78,23 +67,4 @@ func short(id string) uint16 {
 		h = h*31 + uint32(id[n-1])
 	}
 	return uint16(h*0x9e3779b1>>20) & (1<<12 - 1)
-}
-
-// same says whether two rules are equal; equal memory is not looked into.
-func same(a, b *vfp.Rule) bool {
-	return a.Priority == b.Priority && a.Direction == b.Direction && a.Protocol == b.Protocol && a.Action == b.Action && a.Logging == b.Logging &&
-		a.TCPFlags == b.TCPFlags && sameString(a.ID, b.ID) &&
-		sameList(a.Sources, b.Sources) && sameList(a.Destinations, b.Destinations) &&
-		sameList(a.SourcePorts, b.SourcePorts) && sameList(a.DestinationPorts, b.DestinationPorts) && sameList(a.ICMP, b.ICMP)
-}
-
-func sameString(a, b string) bool {
-	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
-}
-
-func sameList[T comparable](a, b []T) bool {
-	if len(a) != len(b) || (a == nil) != (b == nil) {
-		return false
-	}
-	return len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b)
 }

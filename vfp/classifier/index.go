@@ -96,12 +96,7 @@ type builder struct {
 
 // build arranges a list; done has the bits of the dimensions in which every entry covers what is searched for.
 func (b *builder) build(list []int32, done int) *tree {
-	for i, e := range list {
-		if b.covers(e, done) {
-			list = list[:i+1]
-			break
-		}
-	}
+	list = b.shorten(list, done)
 	key := string(bytesOf(list)) + string(rune(done))
 	if t := b.seen[key]; t != nil {
 		return t

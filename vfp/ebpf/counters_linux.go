@@ -130,19 +130,19 @@ func (d *Datapath) Counters() (vfp.Counters, error) {
 		return c, err
 	}
 	for n, key := range rules {
-		s := sum(all[n])
+		s := all[n]
 		c.Rules[key] = s.ruleCounters(offset)
 	}
 	return c, nil
 }
 
 // ruleCounters reads the counters of rules in few calls: there may be a hundred thousand.
-func (d *Datapath) ruleCounters(rules map[uint32]vfp.RuleKey) (map[uint32][]vswitchStats, error) {
+func (d *Datapath) ruleCounters(rules map[uint32]vfp.RuleKey) (map[uint32]vswitchStats, error) {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[uint32][]vswitchStats, len(rules))
+	out := make(map[uint32]vswitchStats, len(rules))
 	highest := uint32(0)
 	for n := range rules {
 		highest = max(highest, n)
@@ -154,7 +154,7 @@ func (d *Datapath) ruleCounters(rules map[uint32]vfp.RuleKey) (map[uint32][]vswi
 		n, err := d.objs.RuleCounters.BatchLookup(&cursor, keys, vals, nil)
 		for i := range n {
 			if _, ok := rules[keys[i]]; ok {
-				out[keys[i]] = append([]vswitchStats(nil), vals[i*cpus:(i+1)*cpus]...)
+				out[keys[i]] = sum(vals[i*cpus : (i+1)*cpus])
 			}
 		}
 		if isEnd(err) || n > 0 && keys[n-1] > highest {

@@ -318,16 +318,18 @@ func (d *Datapath) put(p *vfp.Policy, devices map[string]device) (err error) {
 	case !changed && len(news) == 1 && news[0].table != nil && !d.acls.unreachable(news[0]):
 		return d.publish(news[0])
 	}
+	numbers := make(map[uint32]bool, len(news))
 	for _, h := range news {
-		d.usersOf(want, h.number, touched)
+		numbers[h.number] = true
 	}
+	usersOf(want, numbers, touched)
 	return d.swap(want, touched)
 }
 
-// usersOf adds the ports that stand behind an ACL.
-func (d *Datapath) usersOf(t *tables, acl uint32, ports map[uint32]bool) {
+// usersOf adds the ports that stand behind one of some ACLs.
+func usersOf(t *tables, acls, ports map[uint32]bool) {
 	for _, r := range t.addresses {
-		if slices.Contains(r.val.Acls[:], acl) {
+		if slices.ContainsFunc(r.val.Acls[:], func(n uint32) bool { return acls[n] }) {
 			ports[r.key.high] = true
 		}
 	}
@@ -337,7 +339,7 @@ func (d *Datapath) usersOf(t *tables, acl uint32, ports map[uint32]bool) {
 // and one for each port whose flows it concerns.
 func (d *Datapath) publish(h *heldACL) error {
 	ports := map[uint32]bool{}
-	d.usersOf(&d.slot[d.active], h.number, ports)
+	usersOf(&d.slot[d.active], map[uint32]bool{h.number: true}, ports)
 	d.epochs.begin()
 	d.acls.publish(h, d.active)
 	d.epochs.bumpAll(ports)

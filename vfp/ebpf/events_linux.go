@@ -69,8 +69,9 @@ func (d *Datapath) eventsLost() (n uint64) {
 }
 
 func (d *Datapath) event(v *vswitchEvent) vfp.Event {
+	now := monotonic()
 	return vfp.Event{
-		Kind: vfp.EventKind(v.Kind), Time: time.Now().Add(-time.Duration(monotonic() - min(monotonic(), v.At))),
+		Kind: vfp.EventKind(v.Kind), Time: time.Now().Add(-time.Duration(now - min(now, v.At))),
 		PortID: d.names.port(v.Port), Direction: vfp.Direction(v.Direction), Protocol: v.Proto,
 		Source: v.Src.addr(), Destination: v.Dst.addr(), SourcePort: swap16(v.Sport), DestinationPort: swap16(v.Dport),
 		Length: int(v.Length), Rule: d.names.rule(v.Rule), Action: vfp.Action(v.Action), Reason: vfp.DropReason(v.Reason),

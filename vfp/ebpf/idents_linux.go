@@ -76,7 +76,10 @@ func (ids *idents) look(kind byte, name string) (uint32, bool) {
 
 // find returns the number of a name that has one.
 func (ids *idents) find(kind byte, name string) (uint32, bool) {
-	key := identOf(kind, name)
+	return ids.findKey(identOf(kind, name))
+}
+
+func (ids *idents) findKey(key identKey) (uint32, bool) {
 	v, ok := ids.number[key]
 	if _, mortal := ids.seen[key]; mortal {
 		ids.seen[key] = ids.round
@@ -86,7 +89,11 @@ func (ids *idents) find(kind byte, name string) (uint32, bool) {
 
 // get returns the number of a name and gives it one if it has none.
 func (ids *idents) get(kind byte, name string) (uint32, error) {
-	if n, ok := ids.find(kind, name); ok {
+	return ids.getKey(kind, identOf(kind, name))
+}
+
+func (ids *idents) getKey(kind byte, key identKey) (uint32, error) {
+	if n, ok := ids.findKey(key); ok {
 		return n, nil
 	}
 	n, err := ids.free(kind)
@@ -96,7 +103,7 @@ func (ids *idents) get(kind byte, name string) (uint32, error) {
 	if err := ids.fresh(kind, n); err != nil {
 		return 0, err
 	}
-	return n, ids.bind(kind, name, n)
+	return n, ids.bindKey(kind, key, n)
 }
 
 // free returns a number that nobody has.
@@ -126,7 +133,11 @@ func (ids *idents) free(kind byte) (uint32, error) {
 // bind gives a name its number. What the number stands for must be in its map by then: after a crash, a name that
 // has a number is believed.
 func (ids *idents) bind(kind byte, name string, n uint32) error {
-	key, v := identOf(kind, name), uint32(kind)<<24|n
+	return ids.bindKey(kind, identOf(kind, name), n)
+}
+
+func (ids *idents) bindKey(kind byte, key identKey, n uint32) error {
+	v := uint32(kind)<<24 | n
 	if err := ids.m.Put(key, v); err != nil {
 		return fmt.Errorf("map idents: %w", err)
 	}
@@ -139,8 +150,8 @@ func (ids *idents) bind(kind byte, name string, n uint32) error {
 
 // keep is get for a name that stays until drop: what there are many of need not be named in every round.
 func (ids *idents) keep(kind byte, name string) (uint32, error) {
-	n, err := ids.get(kind, name)
 	key := identOf(kind, name)
+	n, err := ids.getKey(kind, key)
 	delete(ids.seen, key)
 	delete(ids.dropping, key)
 	delete(ids.dropped, key)

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"syscall"
@@ -15,20 +14,7 @@ import (
 // The client closes with a reset (SO_LINGER 0), so that neither end keeps a TIME_WAIT socket and source ports do not run
 // out; source ports are the kernel's choice, so nearly every connection is a new flow for whatever filters on the way.
 func Connections(from, to Place, address netip.AddrPort, round time.Duration) (float64, error) {
-	listener, err := listen(to, address)
-	if err != nil {
-		return 0, err
-	}
-	served := make(chan error, 1)
-	go func() { served <- inside(to, func() error { return serve(listener) }) }()
-	var rate float64
-	err = inside(from, func() (err error) {
-		rate, err = connections(address, round)
-		return err
-	})
-	_ = unix.Shutdown(listener, unix.SHUT_RDWR)
-	err = errors.Join(err, <-served)
-	return rate, errors.Join(err, unix.Close(listener))
+	return withServer(from, to, address, serve, func() (float64, error) { return connections(address, round) })
 }
 
 // client is what a connection needs, outside the stack of the loop.

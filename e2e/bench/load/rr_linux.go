@@ -14,20 +14,27 @@ const warmUp = 50 * time.Millisecond
 
 // Requests measures how many times a second one byte goes there and back on one TCP connection.
 func Requests(from, to Place, address netip.AddrPort, round time.Duration) (float64, error) {
+	return withServer(from, to, address, answer, func() (float64, error) {
+		fd, err := dial(address)
+		if err != nil {
+			return 0, err
+		}
+		defer unix.Close(fd)
+		return ask(fd, round)
+	})
+}
+
+// withServer runs a client at one place, and a server at another until the client is done.
+func withServer(from, to Place, address netip.AddrPort, server func(listener int) error, client func() (float64, error)) (float64, error) {
 	listener, err := listen(to, address)
 	if err != nil {
 		return 0, err
 	}
 	served := make(chan error, 1)
-	go func() { served <- inside(to, func() error { return answer(listener) }) }()
+	go func() { served <- inside(to, func() error { return server(listener) }) }()
 	var rate float64
 	err = inside(from, func() (err error) {
-		fd, err := dial(address)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		rate, err = ask(fd, round)
+		rate, err = client()
 		return err
 	})
 	// The server may still wait for a connection that never came.

@@ -79,7 +79,6 @@ __noinline int mirror(struct __sk_buff *skb, struct hop *h)
 
 struct replication {
 	struct __sk_buff *skb;
-	struct hop *h;
 	struct flood *flood;
 	struct hop *receiver; /* the packet at the port that gets a copy */
 	struct judgement *v;
@@ -157,7 +156,7 @@ static long replicate_host(__u64 i, struct replication *r)
 static __always_inline int replicate(struct __sk_buff *skb, struct hop *h)
 {
 	struct subnet_key sk = {};
-	struct replication r = {.skb = skb, .h = h};
+	struct replication r = {.skb = skb};
 	struct work *w = workbench();
 	struct host *host;
 

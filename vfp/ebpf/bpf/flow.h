@@ -96,6 +96,16 @@ static __always_inline void flow_key_of(const struct hop *h, struct flow_key *ke
 	}
 }
 
+/* count_rules books on the rules that let a flow in, or forbid it. */
+static __always_inline void count_rules(const struct flow *f, __u64 packets, __u64 bytes, __u64 now)
+{
+	for (int i = 0; i < MAX_ACLS; i++) {
+		if (!f->rules[i])
+			break;
+		count_rule(f->rules[i], packets, bytes, now);
+	}
+}
+
 /* credit books what a flow has carried since the last time on the rules that let it in, its meter and its port. Whoever
  * moves credited_packets does it. */
 static __noinline void credit(struct flow *f)
@@ -119,11 +129,7 @@ static __noinline void credit(struct flow *f)
 	}
 	if (!all_packets)
 		return;
-	for (int i = 0; i < MAX_ACLS; i++) {
-		if (!f->rules[i])
-			break;
-		count_rule(f->rules[i], all_packets, all_bytes, f->last);
-	}
+	count_rules(f, all_packets, all_bytes, f->last);
 }
 
 static __always_inline struct port_state *state_of(__u32 port)
@@ -267,15 +273,12 @@ __noinline int make_room(__u32 port_index, __u32 slot)
 	struct port_state *s = state_of(port_index);
 	struct port *port = port_at(port_index, slot & 1);
 	struct eviction e = {.port = port_index};
-	struct control *c;
-	struct host *host;
+	struct host *host = host_of(slot);
 	__u32 at = 0, position;
 	__u64 *total = bpf_map_lookup_elem(&flow_total, &at);
 
-	c = bpf_map_lookup_elem(&control, &at);
-	if (!s || !port || !total || !c)
+	if (!s || !port || !total || !host)
 		return -1;
-	host = &c->host[slot & 1];
 	e.size = port->half_open - port->half_open / 4;
 	if (!e.size)
 		e.size = 1;
@@ -660,11 +663,7 @@ static __always_inline void flow_forbidden(struct hop *h, struct flow *f)
 	if (mode == MODE_TRACE)
 		return;
 	f->last = h->now;
-	for (int i = 0; i < MAX_ACLS; i++) {
-		if (!f->rules[i])
-			break;
-		count_rule(f->rules[i], h->packets, h->bytes, h->now);
-	}
+	count_rules(f, h->packets, h->bytes, h->now);
 }
 
 /* flow_carry books an accepted packet on its flow. */

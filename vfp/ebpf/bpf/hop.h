@@ -205,6 +205,14 @@ static __always_inline struct port *port_at(__u32 index, __u32 slot)
 	return bpf_map_lookup_elem(&ports, &at);
 }
 
+static __always_inline struct host *host_of(__u32 slot)
+{
+	__u32 zero = 0;
+	struct control *c = bpf_map_lookup_elem(&control, &zero);
+
+	return c ? &c->host[slot & 1] : 0;
+}
+
 static __always_inline struct subnet *subnet_of(__u32 slot, __u32 vsid)
 {
 	struct subnet_key sk = {.vsid_slot = vsid << 1 | slot};

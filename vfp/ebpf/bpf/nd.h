@@ -56,14 +56,6 @@ static __always_inline void to_all_nodes(struct ethhdr *eth, struct ip6hdr *ip)
 	ip->dst.w[3] = bpf_htonl(1);
 }
 
-static __always_inline void nd_ip(struct ip6hdr *ip, __u32 size)
-{
-	ip->version_class_flow = bpf_htonl(6 << 28);
-	ip->payload_len = bpf_htons(size);
-	ip->nexthdr = IPPROTO_ICMPV6_;
-	ip->hop_limit = 255;
-}
-
 /* router_advertisement answers a solicitation: the gateway, the MTU, and the prefix as on-link. */
 static __always_inline int router_advertisement(struct __sk_buff *skb, struct hop *h, const struct subnet *s)
 {
@@ -110,7 +102,7 @@ static __always_inline int router_advertisement(struct __sk_buff *skb, struct ho
 	*(__be32 *)(prefix + 8) = 0xffffffff;
 	__builtin_memcpy(prefix + 16, &s->network, 16);
 	size = 24 + n + 32;
-	nd_ip(ip, size);
+	icmp6_ip(ip, size);
 	if (n)
 		ra->checksum = icmp6_sum(ip, ra, 24 + 8 + 32);
 	else
@@ -194,7 +186,7 @@ __noinline int nd(struct __sk_buff *skb, struct hop *h)
 	mac_copy(eth->h_dest, from);
 	mac_copy(eth->h_source, mac);
 	eth->h_proto = bpf_htons(ETH_P_IPV6);
-	nd_ip(ip, sizeof(*out));
+	icmp6_ip(ip, sizeof(*out));
 	ip->src = in.target;
 	ip->dst = h->p.src;
 	out->type = ICMP6_NA;

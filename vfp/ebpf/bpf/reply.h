@@ -172,6 +172,14 @@ static __always_inline __u16 icmp6_sum(struct ip6hdr *ip, void *message, __u32 s
 	return ~fold16(ones_sum(message, size, 0) + sum);
 }
 
+static __always_inline void icmp6_ip(struct ip6hdr *ip, __u32 size)
+{
+	ip->version_class_flow = bpf_htonl(6 << 28);
+	ip->payload_len = bpf_htons(size);
+	ip->nexthdr = IPPROTO_ICMPV6_;
+	ip->hop_limit = 255;
+}
+
 #define QUOTE4 64
 #define QUOTE6 96
 
@@ -223,10 +231,7 @@ __noinline int icmp_error(struct __sk_buff *skb, struct hop *h, __u32 reason)
 		if (q < 40 || bpf_skb_load_bytes(skb, ETH_HLEN_, f->b + at, q))
 			return refuse(h, DROP_INTERNAL);
 		eth->h_proto = bpf_htons(ETH_P_IPV6);
-		ip->version_class_flow = bpf_htonl(6 << 28);
-		ip->payload_len = bpf_htons(sizeof(*ih) + q);
-		ip->nexthdr = IPPROTO_ICMPV6_;
-		ip->hop_limit = 255;
+		icmp6_ip(ip, sizeof(*ih) + q);
 		ip->src = s->gateway;
 		ip->dst = h->p.src;
 		ih = (void *)(ip + 1);

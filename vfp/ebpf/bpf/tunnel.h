@@ -208,14 +208,6 @@ struct tunnel {
 	__u32 ecn;
 };
 
-static __always_inline struct host *host_of(__u32 slot)
-{
-	__u32 zero = 0;
-	struct control *c = bpf_map_lookup_elem(&control, &zero);
-
-	return c ? &c->host[slot & 1] : 0;
-}
-
 /* encapsulate_any pushes the outer headers of either family and any type. */
 __noinline int encapsulate_any(struct __sk_buff *skb, const struct tunnel *t)
 {

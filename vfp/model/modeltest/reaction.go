@@ -9,17 +9,22 @@ import (
 	"github.com/fairlead-net/fairlead/vfp"
 )
 
-// answer is what whoever got a frame says to it.
-func (w *World) answer(rt *rapid.T, o output) (Step, bool) {
-	frame := o.frame
-	var outer encap.Outer
+// received is the packet that comes out at whoever gets o, and the outer header it came under.
+func (o output) received() (p Packet, frame []byte, outer encap.Outer, ok bool) {
+	frame = o.frame
 	if o.verdict == vfp.Encapsulate {
 		var err error
 		if outer, frame, err = encap.Decode(frame); err != nil {
-			return Step{}, false
+			return p, nil, outer, false
 		}
 	}
-	p, ok := Parse(frame)
+	p, ok = Parse(frame)
+	return p, frame, outer, ok
+}
+
+// answer is what whoever got a frame says to it.
+func (w *World) answer(rt *rapid.T, o output) (Step, bool) {
+	p, _, outer, ok := o.received()
 	if !ok || p.IsICMP() && !p.IsEcho() {
 		return Step{}, false
 	}
@@ -35,15 +40,7 @@ func (w *World) answer(rt *rapid.T, o output) (Step, bool) {
 
 // complain is an ICMP error from whoever got a frame, or from somebody on the way to it.
 func (w *World) complain(rt *rapid.T, o output) (Step, bool) {
-	frame := o.frame
-	var outer encap.Outer
-	if o.verdict == vfp.Encapsulate {
-		var err error
-		if outer, frame, err = encap.Decode(frame); err != nil {
-			return Step{}, false
-		}
-	}
-	p, ok := Parse(frame)
+	p, frame, outer, ok := o.received()
 	if !ok {
 		return Step{}, false
 	}
