@@ -545,7 +545,8 @@ int from_outside(struct __sk_buff *skb)
 	reason = error ? DROP_ICMP_UNRELATED : DROP_NAT;
 	if (!f || !(f->peer_flags & PEER_NAT) || !alive(f, q))
 		return drop(&h->p, h->port, reason, INBOUND);
-	f = flow_of(q);
+	if (f->epoch != q->epoch || f->port != q->port)
+		f = flow_judged(q, 1);
 	if (!f || f->drop || !(f->peer_flags & PEER_NAT)) {
 		if (f && f->drop && !error) {
 			reason = f->drop;
