@@ -50,6 +50,7 @@ var seeds = []string{
 	"14803017595006773298", // NAT address that the subnet has no more
 	"13129754015032695729", // half-open flows of a port's earlier life
 	"5382785475362469252",  // a flow as old as one of its port's earlier life
+	"11063960880874118785", // bandwidth owed in a port's earlier life
 	"14906554617309358465", // IPv4 in an IPv6 tunnel, smaller than an IPv6 header
 }
 
@@ -112,6 +113,7 @@ func (l *ledger) check(rt *rapid.T) {
 			l.compare(rt, pl)
 			moved = moved || s.Moved
 			l.clock(rt, w.Now())
+			l.forgetDebts(rt, s.Policy)
 			l.apply(rt, s.Policy)
 			pl.SetPolicy(s.Policy)
 			l.open(rt, pl)
@@ -173,6 +175,25 @@ func (l *ledger) apply(rt *rapid.T, p *vfp.Policy) {
 	problems, err := l.d.Apply(p)
 	if err != nil || len(problems) > 0 {
 		rt.Fatalf("apply: %v %v", err, problems)
+	}
+}
+
+// forgetDebts settles what ports that leave owe their bandwidth limits: the model forgets it at once, the kernel with the
+// port's number, after the next policy.
+func (l *ledger) forgetDebts(rt *rapid.T, next *vfp.Policy) {
+	for _, p := range l.d.policy.Ports {
+		if slices.ContainsFunc(next.Ports, func(q vfp.Port) bool { return q.ID == p.ID }) {
+			continue
+		}
+		n, _ := l.d.idents.look(kindPort, p.ID)
+		var s vswitchPortState
+		if err := l.d.objs.PortStates.Lookup(n, &s); err != nil {
+			rt.Fatal(err)
+		}
+		s.Tat = [2]uint64{}
+		if err := l.d.objs.PortStates.Put(n, s); err != nil {
+			rt.Fatal(err)
+		}
 	}
 }
 
