@@ -10,6 +10,11 @@ type Snapshot struct {
 	NetworkInterfaces  []NetworkInterface  `json:"networkInterfaces,omitempty"`
 	Servers            []Server            `json:"servers,omitempty"`
 	AccessControlLists []AccessControlList `json:"accessControlLists,omitempty"`
+	RouteTables        []RouteTable        `json:"routeTables,omitempty"`
+	LogicalNetworks    []LogicalNetwork    `json:"logicalNetworks,omitempty"`
+	PublicIPAddresses  []PublicIPAddress   `json:"publicIPAddresses,omitempty"`
+	LoadBalancers      []LoadBalancer      `json:"loadBalancers,omitempty"`
+	SecurityTags       []SecurityTag       `json:"securityTags,omitempty"`
 }
 
 // Meta is what every resource has.
@@ -34,6 +39,7 @@ type Subnet struct {
 	Meta
 	AddressPrefix     string `json:"addressPrefix,omitempty"`
 	AccessControlList string `json:"accessControlList,omitempty"` // ref, or ""
+	RouteTable        string `json:"routeTable,omitempty"`        // ref, or ""
 	// VSID published by the source, or 0 (a Microsoft controller's REST bodies never show it).
 	VSID uint32 `json:"vsid,omitempty"`
 	// Gateway published by the source, or "" for the first address of the prefix.
@@ -62,9 +68,14 @@ type PortSettings struct {
 // IPConfiguration is one CA of a NIC.
 type IPConfiguration struct {
 	Meta
-	PrivateIPAddress  string `json:"privateIPAddress,omitempty"`
-	Subnet            string `json:"subnet,omitempty"`            // ref
-	AccessControlList string `json:"accessControlList,omitempty"` // ref, or ""
+	PrivateIPAddress    string   `json:"privateIPAddress,omitempty"`
+	AllocationMethod    string   `json:"allocationMethod,omitempty"`    // privateIPAllocationMethod: "Static", "Dynamic", ""
+	Subnet              string   `json:"subnet,omitempty"`              // ref
+	AccessControlList   string   `json:"accessControlList,omitempty"`   // ref, or ""
+	PublicIPAddress     string   `json:"publicIPAddress,omitempty"`     // ref, or ""
+	BackendAddressPools []string `json:"backendAddressPools,omitempty"` // refs: loadBalancerBackendAddressPools
+	InboundNATRules     []string `json:"inboundNatRules,omitempty"`     // refs: loadBalancerInboundNatRules
+	SecurityTags        []string `json:"securityTags,omitempty"`        // refs
 }
 
 // Server is one host of the fabric.
@@ -72,6 +83,97 @@ type Server struct {
 	Meta
 	// ProviderAddresses published by the source (a Microsoft controller's REST bodies have none).
 	ProviderAddresses []string `json:"providerAddresses,omitempty"`
+}
+
+// RouteTable is a list of user-defined routes that subnets refer to.
+type RouteTable struct {
+	Meta
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// Route in the fabric's words.
+type Route struct {
+	Meta
+	AddressPrefix    string `json:"addressPrefix,omitempty"`
+	NextHopType      string `json:"nextHopType,omitempty"`      // "VirtualAppliance", "VnetLocal", "Internet", "None"
+	NextHopIPAddress string `json:"nextHopIPAddress,omitempty"` // a CA, of a VirtualAppliance
+}
+
+// LogicalNetwork is an underlay network. Provider addresses come from the pools of those with
+// NetworkVirtualization (HNVPA).
+type LogicalNetwork struct {
+	Meta
+	NetworkVirtualization bool            `json:"networkVirtualization,omitempty"` // networkVirtualizationEnabled
+	Subnets               []LogicalSubnet `json:"subnets,omitempty"`
+}
+
+// LogicalSubnet is a subnet of the underlay.
+type LogicalSubnet struct {
+	Meta
+	AddressPrefix string   `json:"addressPrefix,omitempty"`
+	VLAN          string   `json:"vlan,omitempty"` // as written
+	Gateways      []string `json:"gateways,omitempty"`
+	Pools         []IPPool `json:"pools,omitempty"`
+}
+
+// IPPool is a range of addresses, both ends included.
+type IPPool struct {
+	Meta
+	Start string `json:"start,omitempty"`
+	End   string `json:"end,omitempty"`
+	Usage string `json:"usage,omitempty"` // as written
+}
+
+// PublicIPAddress is an address outside all virtual networks.
+type PublicIPAddress struct {
+	Meta
+	Address          string `json:"address,omitempty"`
+	AllocationMethod string `json:"allocationMethod,omitempty"` // "Static", "Dynamic", ""
+	Version          string `json:"version,omitempty"`          // "IPv4", "IPv6", ""
+	IPConfiguration  string `json:"ipConfiguration,omitempty"`  // ref of who has it, or ""
+}
+
+// LoadBalancer is read to be shown; nothing of it is in force.
+type LoadBalancer struct {
+	Meta
+	Frontends        []Frontend           `json:"frontends,omitempty"`
+	BackendPools     []BackendAddressPool `json:"backendPools,omitempty"`
+	Rules            []LoadBalancingRule  `json:"rules,omitempty"`
+	InboundNATRules  []LoadBalancingRule  `json:"inboundNatRules,omitempty"`
+	OutboundNATRules []LoadBalancingRule  `json:"outboundNatRules,omitempty"`
+}
+
+// Frontend is one VIP of a load balancer.
+type Frontend struct {
+	Meta
+	PrivateIPAddress string `json:"privateIPAddress,omitempty"`
+	Subnet           string `json:"subnet,omitempty"`          // ref, or ""
+	PublicIPAddress  string `json:"publicIPAddress,omitempty"` // ref, or ""
+}
+
+// BackendAddressPool is a set of ipConfigurations.
+type BackendAddressPool struct {
+	Meta
+	IPConfigurations []string `json:"ipConfigurations,omitempty"` // refs: backendIPConfigurations
+}
+
+// LoadBalancingRule is a rule of any of a load balancer's three lists, in the fabric's words.
+type LoadBalancingRule struct {
+	Meta
+	Frontends       []string `json:"frontends,omitempty"` // refs
+	Protocol        string   `json:"protocol,omitempty"`
+	FrontendPort    string   `json:"frontendPort,omitempty"`
+	BackendPort     string   `json:"backendPort,omitempty"`
+	BackendPool     string   `json:"backendPool,omitempty"`     // ref, or ""
+	IPConfiguration string   `json:"ipConfiguration,omitempty"` // ref of an inbound NAT rule's target, or ""
+	FloatingIP      bool     `json:"floatingIP,omitempty"`      // direct server return: the VIP stays the destination
+	Distribution    string   `json:"distribution,omitempty"`    // loadDistribution
+}
+
+// SecurityTag is a name for a set of ipConfigurations, which say so themselves.
+type SecurityTag struct {
+	Meta
+	Type string `json:"type,omitempty"`
 }
 
 // AccessControlList is a list of rules that subnets and ipConfigurations refer to.
@@ -93,4 +195,7 @@ type ACLRule struct {
 	DestinationAddressPrefix string `json:"destinationAddressPrefix,omitempty"`
 	SourcePortRange          string `json:"sourcePortRange,omitempty"`
 	DestinationPortRange     string `json:"destinationPortRange,omitempty"`
+	// Refs of security tags: where there are any, they stand in the place of that side's prefix.
+	SourceSecurityTags      []string `json:"sourceSecurityTags,omitempty"`
+	DestinationSecurityTags []string `json:"destinationSecurityTags,omitempty"`
 }
