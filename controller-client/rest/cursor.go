@@ -10,8 +10,13 @@ const maxDepth = 200
 
 // syntaxError says where JSON text stops being JSON.
 type syntaxError struct {
-	offset    int
+	offset    int64
 	truncated bool
+}
+
+// at answers the error of a text inside another one.
+func (e *syntaxError) at(start int64) *syntaxError {
+	return &syntaxError{offset: start + e.offset, truncated: e.truncated}
 }
 
 func (e *syntaxError) Error() string {
@@ -36,7 +41,7 @@ type cursor struct {
 
 func (c *cursor) fail() {
 	if c.err == nil {
-		c.err = &syntaxError{offset: c.pos, truncated: c.pos >= len(c.data)}
+		c.err = &syntaxError{offset: int64(c.pos), truncated: c.pos >= len(c.data)}
 	}
 	c.pos = len(c.data)
 }

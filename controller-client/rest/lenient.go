@@ -111,6 +111,16 @@ func (d *decoder) ref() (ref string) {
 	return ref
 }
 
+// refs reads a list of references; those that are none are left out.
+func (d *decoder) refs() (all []string) {
+	d.list(func(int) {
+		if ref := d.ref(); ref != "" {
+			all = append(all, ref)
+		}
+	})
+	return all
+}
+
 // object calls member for every member of an object, which reads the value or answers false without
 // touching it. null, "" and a missing object are the same; anything else is complained about.
 func (d *decoder) object(member func(key []byte) bool) (ok bool) {
