@@ -56,6 +56,7 @@ func run(args []string, e env) int {
 	f.StringVar(&o.clientAuth, "client-auth", "require", "client certificates: require or none")
 	f.BoolVar(&o.verbose, "verbose", false, "log every request")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.AddCommand(generateCommand(e.stderr), conformanceCommand(e.stderr))
 	cmd.SetArgs(args)
 	cmd.SetOut(e.stderr)
 	cmd.SetErr(e.stderr)
