@@ -137,7 +137,7 @@ func TestReadOnlyOnlyReads(t *testing.T) {
 	if err != nil || !record.ReadOnly || len(record.Steps) < 50 {
 		t.Errorf("%d steps, read-only %v: %v", len(record.Steps), record.ReadOnly, err)
 	}
-	full, err := conformance.ReadFile(recordFile)
+	full, err := controller(t, nil).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
