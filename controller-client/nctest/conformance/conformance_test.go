@@ -170,15 +170,24 @@ func TestClearsUpWhenEnded(t *testing.T) {
 
 // A controller may answer before a change is done; the run waits for that.
 func TestWaitsForChanges(t *testing.T) {
-	looks := 0
+	looks, deleting := 0, ""
 	r := controller(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if looks == 0 && req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/accessControlLists/fairlead-conformance-") {
+			path := req.URL.Path
+			switch {
+			case looks == 0 && req.Method == http.MethodGet && strings.Contains(path, "/accessControlLists/fairlead-conformance-"):
 				looks++
 				_, _ = io.WriteString(w, `{"properties":{"provisioningState":"Updating"}}`)
-				return
+			case deleting == "" && req.Method == http.MethodDelete && strings.HasSuffix(path, "/ipConfigurations/more"):
+				next.ServeHTTP(httptest.NewRecorder(), req)
+				deleting = path
+				w.WriteHeader(http.StatusAccepted)
+			case deleting == path && req.Method == http.MethodGet:
+				deleting = "done"
+				_, _ = io.WriteString(w, `{"properties":{"provisioningState":"Deleting"}}`)
+			default:
+				next.ServeHTTP(w, req)
 			}
-			next.ServeHTTP(w, req)
 		})
 	})
 	record, err := r.Run(t.Context())
@@ -188,6 +197,9 @@ func TestWaitsForChanges(t *testing.T) {
 	for _, a := range record.Steps {
 		if a.Step == "create" && (a.Settled != "Succeeded" || looks != 1) {
 			t.Errorf("settled %q after %d looks", a.Settled, looks)
+		}
+		if a.Step == "delete an ipConfiguration" && (a.Status != http.StatusAccepted || a.Settled != "gone" || deleting != "done") {
+			t.Errorf("status %d, settled %q, last seen %s", a.Status, a.Settled, deleting)
 		}
 	}
 }
