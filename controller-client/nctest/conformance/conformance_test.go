@@ -204,6 +204,26 @@ func TestWaitsForChanges(t *testing.T) {
 	}
 }
 
+// A controller that deletes nothing without If-Match is left clean, too.
+func TestClearsUpWithIfMatch(t *testing.T) {
+	r := controller(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodDelete && req.Header.Get("If-Match") == "" {
+				w.WriteHeader(http.StatusPreconditionRequired)
+				return
+			}
+			next.ServeHTTP(w, req)
+		})
+	})
+	before := everything(t, r)
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if everything(t, r) != before {
+		t.Error("the run left something behind")
+	}
+}
+
 func TestSaysWhatItCouldNotDelete(t *testing.T) {
 	r := controller(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
