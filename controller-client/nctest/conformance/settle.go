@@ -111,10 +111,8 @@ func (w *run) clear(ctx context.Context) error {
 	slices.Reverse(left)
 	for {
 		left = slices.DeleteFunc(left, func(path string) bool {
-			if !w.delete(ctx, path) {
-				return false
-			}
-			status, _ := w.look(ctx, path)
+			w.delete(ctx, path)
+			status, _ := w.look(ctx, path) // whatever was answered, that it is not there any more counts
 			return status == http.StatusNotFound
 		})
 		if len(left) == 0 {
