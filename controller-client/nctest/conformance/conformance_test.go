@@ -137,7 +137,7 @@ func TestReadOnlyOnlyReads(t *testing.T) {
 	if err != nil || !record.ReadOnly || len(record.Steps) < 50 {
 		t.Errorf("%d steps, read-only %v: %v", len(record.Steps), record.ReadOnly, err)
 	}
-	full, err := conformance.ReadFile(recordFile)
+	full, err := controller(t, nil).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,15 +170,24 @@ func TestClearsUpWhenEnded(t *testing.T) {
 
 // A controller may answer before a change is done; the run waits for that.
 func TestWaitsForChanges(t *testing.T) {
-	looks := 0
+	looks, deleting := 0, ""
 	r := controller(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if looks == 0 && req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/accessControlLists/fairlead-conformance-") {
+			path := req.URL.Path
+			switch {
+			case looks == 0 && req.Method == http.MethodGet && strings.Contains(path, "/accessControlLists/fairlead-conformance-"):
 				looks++
 				_, _ = io.WriteString(w, `{"properties":{"provisioningState":"Updating"}}`)
-				return
+			case deleting == "" && req.Method == http.MethodDelete && strings.HasSuffix(path, "/ipConfigurations/more"):
+				next.ServeHTTP(httptest.NewRecorder(), req)
+				deleting = path
+				w.WriteHeader(http.StatusAccepted)
+			case deleting == path && req.Method == http.MethodGet:
+				deleting = "done"
+				_, _ = io.WriteString(w, `{"properties":{"provisioningState":"Deleting"}}`)
+			default:
+				next.ServeHTTP(w, req)
 			}
-			next.ServeHTTP(w, req)
 		})
 	})
 	record, err := r.Run(t.Context())
@@ -189,6 +198,29 @@ func TestWaitsForChanges(t *testing.T) {
 		if a.Step == "create" && (a.Settled != "Succeeded" || looks != 1) {
 			t.Errorf("settled %q after %d looks", a.Settled, looks)
 		}
+		if a.Step == "delete an ipConfiguration" && (a.Status != http.StatusAccepted || a.Settled != "gone" || deleting != "done") {
+			t.Errorf("status %d, settled %q, last seen %s", a.Status, a.Settled, deleting)
+		}
+	}
+}
+
+// A controller that deletes nothing without If-Match is left clean, too.
+func TestClearsUpWithIfMatch(t *testing.T) {
+	r := controller(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodDelete && req.Header.Get("If-Match") == "" {
+				w.WriteHeader(http.StatusPreconditionRequired)
+				return
+			}
+			next.ServeHTTP(w, req)
+		})
+	})
+	before := everything(t, r)
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if everything(t, r) != before {
+		t.Error("the run left something behind")
 	}
 }
 

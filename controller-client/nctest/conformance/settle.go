@@ -64,14 +64,25 @@ func (w *run) undo(ctx context.Context, path string) {
 	}
 }
 
-// delete answers whether there was an answer.
+// delete answers whether the request was taken. A controller may insist on If-Match.
 func (w *run) delete(ctx context.Context, path string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, w.base.String()+path, nil)
-	if err != nil {
-		return false
+	for _, ifMatch := range []string{"", "*"} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodDelete, w.base.String()+path, nil)
+		if err != nil {
+			return false
+		}
+		if ifMatch != "" {
+			req.Header.Set("If-Match", ifMatch)
+		}
+		resp, _, err := w.send(req)
+		if err != nil {
+			return false
+		}
+		if resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusNotFound {
+			return true
+		}
 	}
-	_, _, err = w.send(req)
-	return err == nil
+	return false
 }
 
 // look answers a resource's provisioningState; status 0 is no answer.
@@ -100,10 +111,8 @@ func (w *run) clear(ctx context.Context) error {
 	slices.Reverse(left)
 	for {
 		left = slices.DeleteFunc(left, func(path string) bool {
-			if !w.delete(ctx, path) {
-				return false
-			}
-			status, _ := w.look(ctx, path)
+			w.delete(ctx, path)
+			status, _ := w.look(ctx, path) // whatever was answered, that it is not there any more counts
 			return status == http.StatusNotFound
 		})
 		if len(left) == 0 {

@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// singleton has only one resource, and no list of it.
+const singleton = "virtualNetworkManager"
+
 // documentSize is where a document ends and the next of its collection begins, in bytes.
 const documentSize = 4 << 20
 
@@ -18,7 +21,7 @@ type Document struct {
 	Name       string // of its file: "virtualNetworks.json", "networkInterfaces-0001.json"
 	Collection string // "virtualNetworks"
 	Count      int    // of resources
-	Bytes      []byte // {"virtualNetworks": […]}, one resource a line
+	Bytes      []byte // {"virtualNetworks": […]}, one resource a line; a singleton without the list
 }
 
 // Documents yields the whole fabric. Bytes are good until the next document is asked for.
@@ -28,7 +31,10 @@ func (f *Fabric) Documents() iter.Seq[Document] {
 		var collection string
 		count, part := 0, 0
 		flush := func(more bool) bool {
-			out.WriteString("\n]}\n")
+			if collection != singleton {
+				out.WriteString("\n]")
+			}
+			out.WriteString("}\n")
 			name := collection
 			if more || part > 0 {
 				part++
@@ -47,10 +53,13 @@ func (f *Fabric) Documents() iter.Seq[Document] {
 			if of != collection {
 				collection, part = of, 0
 			}
-			if count == 0 {
-				fmt.Fprintf(&out, "{%q:[\n", collection)
-			} else {
+			switch {
+			case count > 0:
 				out.WriteString(",\n")
+			case collection == singleton:
+				fmt.Fprintf(&out, "{%q:", collection)
+			default:
+				fmt.Fprintf(&out, "{%q:[\n", collection)
 			}
 			out.Write(body)
 			count++
