@@ -221,7 +221,7 @@ func (p *poll) again() (tasks []task) {
 
 // topRef is the reference of the top-level resource that ref names or is nested in.
 func topRef(ref string) string {
-	ref = strings.Trim(versioned.ReplaceAllString(ref, "/"), "/")
+	ref = strings.Trim(below(ref), "/")
 	i := strings.IndexByte(ref, '/')
 	if i < 0 {
 		return "/" + ref

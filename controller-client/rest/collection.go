@@ -152,16 +152,18 @@ func (r *reading[T]) takeFound() {
 
 // hold makes a resource of its text, or answers the one it was before. key is "" when only the text
 // says it.
-func (r *reading[T]) hold(text []byte, key, place string, old *held[T], now int64) *held[T] {
-	hash := maphash.Bytes(seed, text)
+func (r *reading[T]) hold(d *decoder, text []byte, hash uint64, key string, at place, old *held[T], now int64) (*held[T], *syntaxError) {
 	if old != nil && old.hash == hash {
-		return old
+		return old, nil
 	}
-	d := &decoder{cursor: cursor{data: text}}
+	d.reset(text)
 	item, ok := r.decode(d)
+	if d.end(); d.err != nil {
+		return nil, d.err
+	}
 	h := &held[T]{key: key, hash: hash, item: item, seen: now}
 	if !ok {
-		d.undecodable(0, place)
+		d.undecodable(0, at.String())
 		h.broken = true
 	}
 	h.problems = d.problems()
@@ -174,5 +176,5 @@ func (r *reading[T]) hold(text []byte, key, place string, old *held[T], now int6
 			h.before, h.seen = old.before, old.seen
 		}
 	}
-	return h
+	return h, nil
 }

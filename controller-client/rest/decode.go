@@ -7,12 +7,19 @@ import (
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
-// decoder reads one page. Complaints about resources are collected; only text that is not JSON, or
-// not a list answer at all, makes the page as a whole unusable.
+// decoder reads resources. Complaints about them are collected; only text that is not JSON makes an
+// answer as a whole unusable.
 type decoder struct {
 	cursor
 	words      map[string]string
+	etag       string // the last one read: nested resources often carry their parent's
 	complaints []complaint
+}
+
+// reset makes d read another text, with the words it knows.
+func (d *decoder) reset(text []byte) {
+	d.cursor = cursor{data: text, scratch: d.scratch}
+	d.complaints = nil
 }
 
 // complaint is a problem whose resource may still lack its parent's reference in front.
@@ -51,7 +58,7 @@ func (d *decoder) resource(m *cc.Meta, property func(key []byte) bool) bool {
 		case "instanceId":
 			m.InstanceID = d.text()
 		case "etag":
-			m.ETag = d.text()
+			m.ETag = d.again(&d.etag)
 		case "properties":
 			usable = d.object(func(key []byte) bool {
 				if string(key) == "provisioningState" {

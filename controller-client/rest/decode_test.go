@@ -55,12 +55,12 @@ func TestDecodeVirtualNetworks(t *testing.T) {
 			Peerings: []string{"/virtualNetworks/vnet-0002"},
 		},
 		{Meta: cc.Meta{ID: "vnet-0002", Ref: "/virtualNetworks/vnet-0002", ProvisioningState: "Deleted"}},
-	}, plain(p.items))
+	}, plainNetworks(p.items))
 	diff(t, []cc.Problem(nil), p.problems)
 }
 
-// plain is what of networks goes into a snapshot.
-func plain(list []virtualNetwork) (out []cc.VirtualNetwork) {
+// plainNetworks is what of networks goes into a snapshot.
+func plainNetworks(list []virtualNetwork) (out []cc.VirtualNetwork) {
 	for i := range list {
 		out = append(out, list[i].VirtualNetwork)
 	}

@@ -3,12 +3,23 @@ package rest
 import (
 	"errors"
 	"net/url"
-	"regexp"
+	"strconv"
 	"strings"
 )
 
-// versioned is what stands in front of a reference in a whole path.
-var versioned = regexp.MustCompile(`^.*/networking/v[0-9]+/`)
+// below is a path without what stands in front of a reference: everything up to /networking/vN.
+func below(path string) string {
+	const api = "/networking/v"
+	i := strings.LastIndex(path, api)
+	if i < 0 {
+		return path
+	}
+	version, rest, found := strings.Cut(path[i+len(api):], "/")
+	if _, err := strconv.Atoi(version); err != nil || !found {
+		return path
+	}
+	return "/" + rest
+}
 
 // endpoint is one address of the controller.
 type endpoint struct {
@@ -68,7 +79,6 @@ func (e *endpoints) resolve(path string) (*url.URL, error) {
 // nextPage turns the nextLink of a page into a path below the base. It may be a whole URL of any of the
 // controller's addresses, a path, or a path below /networking/v1.
 func (e *endpoints) nextPage(current, link string) (path string, err error) {
-	base := e.use().base
 	at, err := e.resolve(current)
 	if err != nil {
 		return "", err
@@ -80,12 +90,7 @@ func (e *endpoints) nextPage(current, link string) (path string, err error) {
 	if !e.owns(u) {
 		return "", errors.New("nextLink to foreign host " + origin(u) + " refused")
 	}
-	path = u.EscapedPath()
-	if below, ok := strings.CutPrefix(path, base.EscapedPath()+"/"); ok {
-		path = "/" + below
-	} else if version := versioned.FindString(path); version != "" {
-		path = path[len(version)-1:] // another address may have another path in front
-	}
+	path = below(u.EscapedPath()) // another address may have another path in front
 	if u.RawQuery != "" {
 		path += "?" + u.RawQuery
 	}
@@ -94,7 +99,7 @@ func (e *endpoints) nextPage(current, link string) (path string, err error) {
 
 // refPath is the path of a resource reference: its segments, escaped.
 func refPath(ref string) string {
-	ref = strings.Trim(versioned.ReplaceAllString(ref, "/"), "/")
+	ref = strings.Trim(below(ref), "/")
 	segments := strings.Split(ref, "/")
 	for i, s := range segments {
 		segments[i] = url.PathEscape(s)

@@ -40,6 +40,17 @@ func (d *decoder) word() string {
 	return w
 }
 
+// again is text that is often the same as last.
+func (d *decoder) again(last *string) string {
+	if d.peek() != '"' {
+		return d.text()
+	}
+	if b := d.str(); string(b) != *last {
+		*last = clean(b)
+	}
+	return *last
+}
+
 // flag reads true, "True", "Enabled", 1; everything else is false.
 func (d *decoder) flag() bool {
 	switch strings.ToLower(d.word()) {

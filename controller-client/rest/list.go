@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstBuffer); ret
 
 const keepBuffer = 4 << 20
 
+// hashStep makes a page's hash depend on the order of its resources.
+const hashStep = 0x9e3779b97f4a7c15
+
 // readPage asks for one page of the list. old is what the page was before, if it is known; with
 // conditional, the controller may say that it still is.
 func (r *reading[T]) readPage(ctx context.Context, p *poll, path string, old *page[T], conditional bool) (*page[T], error) {
@@ -26,24 +30,10 @@ func (r *reading[T]) readPage(ctx context.Context, p *poll, path string, old *pa
 	}
 	var fresh *page[T]
 	answer, err := p.client.get(ctx, path, etag, func(body io.Reader) error {
-		fresh = &page[T]{path: path}
-		known := map[uint64]*held[T]{}
-		if old != nil {
-			for _, h := range old.items {
-				known[h.hash] = h
-			}
-		}
 		buf := buffers.Get().(*[]byte)
 		s := newSplitter(body, *buf)
-		var sum maphash.Hash
-		sum.SetSeed(seed)
-		i := 0
-		next, err := splitList(s, func(text []byte, offset int64) error {
-			_, _ = sum.Write(text)
-			at := place(r.path, i)
-			i++
-			return r.element(p, fresh, text, offset, at, known)
-		})
+		fresh = &page[T]{path: path}
+		next, err := r.split(p, s, fresh, old)
 		if cap(s.buf) <= keepBuffer {
 			*buf = s.buf
 			buffers.Put(buf)
@@ -59,7 +49,6 @@ func (r *reading[T]) readPage(ctx context.Context, p *poll, path string, old *pa
 				return &contentError{err}
 			}
 		}
-		fresh.hash = sum.Sum64()
 		return nil
 	})
 	if err != nil {
@@ -68,54 +57,75 @@ func (r *reading[T]) readPage(ctx context.Context, p *poll, path string, old *pa
 	if answer.notModified {
 		return old, nil
 	}
-	if old != nil && old.hash == fresh.hash && old.next == fresh.next {
+	fresh.etag = answer.etag
+	if old == nil {
+		return fresh, nil
+	}
+	if old.hash == fresh.hash && old.next == fresh.next {
 		// The same text: what is held stays, and an etag that changed for nothing is taken over.
-		if old.etag == answer.etag {
-			return old, nil
-		}
 		same := *old
-		same.etag = answer.etag
+		same.etag = fresh.etag
 		return &same, nil
 	}
-	if fresh.etag = answer.etag; old != nil && old.etag != "" && old.etag == fresh.etag {
+	if old.etag != "" && old.etag == fresh.etag {
 		p.distrust(path)
 	}
 	return fresh, nil
 }
 
-// place is where a resource is that does not say its name.
-func place(collection string, i int) string { return fmt.Sprintf("/%s[%d]", collection, i) }
-
-// element takes one resource of a page.
-func (r *reading[T]) element(p *poll, fresh *page[T], text []byte, offset int64, at string, known map[uint64]*held[T]) error {
-	if h := known[maphash.Bytes(seed, text)]; h != nil {
-		if r.wants(h.key) {
+// split fills a page.
+func (r *reading[T]) split(p *poll, s *splitter, fresh, old *page[T]) (next string, err error) {
+	known := map[uint64]*held[T]{}
+	if old != nil {
+		for _, h := range old.items {
+			known[h.hash] = h
+		}
+	}
+	d := &decoder{}
+	at := place{collection: r.path, i: -1}
+	return splitList(s, func(e element) error {
+		at.i++
+		hash := maphash.Bytes(seed, e.text)
+		fresh.hash = fresh.hash*hashStep + hash
+		if h := known[hash]; h != nil {
+			if r.wants(h.key) {
+				fresh.items = append(fresh.items, h)
+			}
+			return nil
+		}
+		var key string
+		var old *held[T]
+		if e.ref != nil && !bytes.ContainsRune(e.ref, '\\') {
+			if key = cc.RefKey(string(e.ref)); !r.wants(key) {
+				return nil // not even looked at
+			}
+			old, _ = r.find(key)
+		}
+		h, syntax := r.hold(d, e.text, hash, key, at, old, p.now)
+		switch {
+		case syntax != nil:
+			return syntax.at(e.offset)
+		case h.broken:
+			fresh.problems = append(fresh.problems, h.problems...)
+		case r.wants(h.key):
 			fresh.items = append(fresh.items, h)
 		}
 		return nil
+	})
+}
+
+// place is where a resource is that may not say its name.
+type place struct {
+	collection string
+	i          int    // in the list
+	ref        string // of a single
+}
+
+func (p place) String() string {
+	if p.ref != "" {
+		return p.ref
 	}
-	d := &decoder{cursor: cursor{data: text}}
-	var m cc.Meta
-	ok := d.resource(&m, func([]byte) bool { return false })
-	d.end()
-	if d.err != nil {
-		return d.err.at(offset)
-	}
-	key, old := "", (*held[T])(nil)
-	if ok {
-		refer(&m, "", r.path)
-		if key = cc.RefKey(m.Ref); !r.wants(key) {
-			return nil
-		}
-		old, _ = r.find(key)
-	}
-	h := r.hold(text, key, at, old, p.now)
-	if h.broken {
-		fresh.problems = append(fresh.problems, h.problems...)
-		return nil
-	}
-	fresh.items = append(fresh.items, h)
-	return nil
+	return fmt.Sprintf("/%s[%d]", p.collection, p.i)
 }
 
 func isSyntax(err error) bool {

@@ -190,7 +190,7 @@ func (p *poll) isController(ctx context.Context) error {
 	}
 	_, err := p.client.get(ctx, "/"+p.servers.path, "", func(body io.Reader) error {
 		s := newSplitter(body, nil)
-		_, err := splitList(s, func([]byte, int64) error { return nil })
+		_, err := splitList(s, func(element) error { return nil })
 		if err != nil && (s.err == nil || isSyntax(s.err)) {
 			return &contentError{err}
 		}

@@ -26,15 +26,11 @@ func (r *reading[T]) readSingle(ctx context.Context, p *poll, ref string, old *s
 		if err != nil {
 			return err
 		}
-		d := &decoder{cursor: cursor{data: text}}
-		if before == nil || before.hash != maphash.Bytes(seed, text) {
-			d.skip()
-			d.end()
-			if d.err != nil {
-				return &contentError{d.err}
-			}
+		h, syntax := r.hold(&decoder{}, text, maphash.Bytes(seed, text), cc.RefKey(ref), place{ref: ref}, before, p.now)
+		if syntax != nil {
+			return &contentError{syntax}
 		}
-		fresh.held = r.hold(text, cc.RefKey(ref), ref, before, p.now)
+		fresh.held = h
 		return nil
 	})
 	switch {

@@ -22,6 +22,7 @@ type Source struct {
 	pace    pace
 
 	known    readings // as the last poll that succeeded left them
+	complete bool     // known is all that is wanted
 	notSaid  bool     // the controller does not say what one host needs: the whole fabric is read
 	distrust string   // path that answered another text under the same etag, or ""
 	due      int64    // unix nanoseconds when what is in force changes by itself; 0: never
@@ -155,7 +156,7 @@ func (s *Source) readOnce(ctx context.Context) (changed bool, err error) {
 	p, err := s.try(ctx)
 	if errors.Is(err, errNotSaid) {
 		s.log.Warn("the controller does not say which NICs are on a server, or who lives in a subnet: the whole fabric is read", "server", s.cfg.Host)
-		s.notSaid = true
+		s.notSaid, s.complete = true, false
 		p, err = s.try(ctx)
 	}
 	if at := p.distrusted.Load(); at != nil && s.distrust == "" {
@@ -167,7 +168,7 @@ func (s *Source) readOnce(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.known = p.readings
+	s.known, s.complete = p.readings, true
 	return p.changed(), nil
 }
 
@@ -177,6 +178,9 @@ func (s *Source) try(ctx context.Context) (*poll, error) {
 		readings: s.known.copy(), reread: map[string]bool{}}
 	if err := p.recheckAll(ctx); err != nil {
 		return p, err
+	}
+	if s.complete && !p.changed() {
+		return p, nil
 	}
 	if err := p.listAll(ctx); err != nil {
 		return p, err

@@ -14,20 +14,28 @@ const firstBuffer = 64 << 10
 type splitter struct {
 	r    io.Reader
 	buf  []byte
-	pos  int   // next byte
-	keep int   // start of the value being read; -1: none
-	base int64 // offset of buf[0] in the text
-	err  error // *syntaxError, or what reading said
+	pos  int    // next byte
+	keep int    // start of the value being read; -1: none
+	base int64  // offset of buf[0] in the text
+	ref  [2]int // of the last value, where in it the text of its resourceRef is
+	err  error  // *syntaxError, or what reading said
 }
 
 func newSplitter(r io.Reader, buf []byte) *splitter {
 	return &splitter{r: r, buf: buf[:0], keep: -1}
 }
 
-// splitList reads {"value": […], "nextLink": ""} and calls element with each member of value, whose
-// text is valid during the call and starts at offset. A value that is missing or no list is an error:
+// element is a member of a list.
+type element struct {
+	text   []byte // its JSON
+	ref    []byte // of text: its resourceRef as written, if it has one
+	offset int64  // of text in the answer
+}
+
+// splitList reads {"value": […], "nextLink": ""} and calls do with each member of value, which is valid
+// during the call. A value that is missing or no list is an error:
 // taking it for "nothing is there" would take every tenant down.
-func splitList(s *splitter, element func(text []byte, offset int64) error) (next string, err error) {
+func splitList(s *splitter, do func(element) error) (next string, err error) {
 	if s.peek() != '{' && s.err == nil {
 		s.value()
 		s.end()
@@ -46,7 +54,7 @@ func splitList(s *splitter, element func(text []byte, offset int64) error) (next
 				if s.err != nil {
 					break
 				}
-				if err := element(text, s.base+int64(s.keep)); err != nil {
+				if err := do(s.element(text)); err != nil {
 					return "", err
 				}
 			}
@@ -75,6 +83,14 @@ func splitList(s *splitter, element func(text []byte, offset int64) error) (next
 		return "", errors.New(`answered JSON without a "value" list`)
 	}
 	return next, nil
+}
+
+func (s *splitter) element(text []byte) element {
+	e := element{text: text, offset: s.base + int64(s.keep)}
+	if s.ref[1] > s.ref[0] {
+		e.ref = text[s.ref[0]:s.ref[1]]
+	}
+	return e
 }
 
 func (s *splitter) failure(otherwise error) error {
@@ -193,7 +209,7 @@ func (s *splitter) value() []byte {
 	if s.err != nil {
 		return nil
 	}
-	s.keep = s.pos
+	s.keep, s.ref = s.pos, [2]int{}
 	switch b {
 	case '{', '[':
 		s.nested()
@@ -212,9 +228,11 @@ func (s *splitter) value() []byte {
 	return s.buf[s.keep:s.pos]
 }
 
-// nested steps over an object or list. Its brackets are only counted: the cursor sees if they match.
+// nested steps over an object or list. Its brackets are only counted: the cursor sees if they match. It
+// notes the text of the member resourceRef of the object itself, so that a resource that is not wanted need
+// not be looked at again.
 func (s *splitter) nested() {
-	depth := 0
+	depth, named, isRef := 0, false, false // the next string at depth 1 is a name; is the value of resourceRef
 	for s.fill() {
 		i, buf := s.pos, s.buf
 		for i < len(buf) {
@@ -223,17 +241,31 @@ func (s *splitter) nested() {
 			switch b {
 			case '"':
 				s.pos = i
+				start := i - s.keep
 				s.str()
 				if s.err != nil {
 					return
 				}
 				i, buf = s.pos, s.buf
+				if depth == 1 {
+					text := buf[s.keep+start : i-1]
+					switch {
+					case named:
+						isRef = string(text) == "resourceRef"
+					case isRef:
+						s.ref = [2]int{start, start + len(text)}
+					}
+					named = false
+				}
 			case '{', '[':
 				if depth++; depth > maxDepth-2 { // an element is that deep already
 					s.pos = i - 1
 					s.fail(false)
 					return
 				}
+				named = b == '{' && depth == 1
+			case ',':
+				named = depth == 1
 			case '}', ']':
 				if depth--; depth == 0 {
 					s.pos = i
@@ -248,21 +280,19 @@ func (s *splitter) nested() {
 // str steps behind the string whose opening quote was passed.
 func (s *splitter) str() {
 	for s.fill() {
-		for i, b := range s.buf[s.pos:] {
-			switch b {
-			case '"':
-				s.pos += i + 1
-				return
-			case '\\':
-				s.pos += i + 1
-				if s.fill() {
-					s.pos++
-				}
-				goto next
+		s.pos += plain(s.buf[s.pos:])
+		if s.pos == len(s.buf) {
+			continue
+		}
+		s.pos++
+		switch s.buf[s.pos-1] {
+		case '"':
+			return
+		case '\\':
+			if s.fill() {
+				s.pos++
 			}
 		}
-		s.pos = len(s.buf)
-	next:
 	}
 }
 

@@ -17,15 +17,12 @@ type answered[T any] struct {
 func decodeList[T any](body []byte, collection string, decode func(*decoder) (T, bool)) (*answered[T], error) {
 	out := &answered[T]{}
 	r := unread(collection, false, decode, func(*T) *cc.Meta { return &cc.Meta{} })
-	i := 0
-	next, err := splitList(newSplitter(bytes.NewReader(body), nil), func(text []byte, offset int64) error {
-		d := decoder{cursor: cursor{data: text}}
-		d.skip()
-		d.end()
-		if d.err != nil {
-			return d.err.at(offset)
+	i, d := 0, &decoder{}
+	next, err := splitList(newSplitter(bytes.NewReader(body), nil), func(e element) error {
+		h, syntax := r.hold(d, e.text, 1, "", place{collection: collection, i: i}, nil, 0)
+		if syntax != nil {
+			return syntax.at(e.offset)
 		}
-		h := r.hold(text, "", place(collection, i), nil, 0)
 		i++
 		out.problems = append(out.problems, h.problems...)
 		if !h.broken {
@@ -39,14 +36,11 @@ func decodeList[T any](body []byte, collection string, decode func(*decoder) (T,
 
 // decodeSingleton reads one resource as readSingle does.
 func decodeSingleton[T any](body []byte, ref string, decode func(*decoder) (T, bool)) (*answered[T], error) {
-	d := decoder{cursor: cursor{data: body}}
-	d.skip()
-	d.end()
-	if d.err != nil {
-		return nil, d.err
-	}
 	out := &answered[T]{}
-	h := unread("", false, decode, func(*T) *cc.Meta { return &cc.Meta{} }).hold(body, ref, ref, nil, 0)
+	h, syntax := unread("", false, decode, func(*T) *cc.Meta { return &cc.Meta{} }).hold(&decoder{}, body, 1, ref, place{ref: ref}, nil, 0)
+	if syntax != nil {
+		return nil, syntax
+	}
 	if out.problems = h.problems; !h.broken {
 		out.items = []T{h.item}
 	}
