@@ -19,7 +19,7 @@ func (c *Controller) do(ref string, body any) error {
 		return err
 	}
 	if body == nil {
-		return c.change(func() error { return c.deleteOne(n, nil) })
+		return c.change(func() error { _, err := c.deleteOne(n); return err })
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Controller) do(ref string, body any) error {
 	if err != nil {
 		return err
 	}
-	return c.change(func() error { return c.place(n, b) })
+	return c.change(func() error { _, err := c.place(n, b); return err })
 }
 
 func must(t testing.TB, err error) {

@@ -149,7 +149,7 @@ func (c *Controller) readItem(it item) (*draft, error) {
 	if err := c.prepare(d); err != nil {
 		return nil, in(err)
 	}
-	if !d.waits() {
+	if !c.waits(d) {
 		d.finish()
 	}
 	return d, nil
