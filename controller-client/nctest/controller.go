@@ -71,7 +71,8 @@ type Controller struct {
 	journal    *journal // nil: memory only
 	slack      int64    // a journal below this size is not compacted
 	live       atomic.Int64
-	compacting atomic.Bool
+	compaction sync.Mutex
+	compacting atomic.Bool // in the background, or about to
 	background sync.WaitGroup
 }
 
