@@ -224,7 +224,7 @@ func TestStrict(t *testing.T) {
 	network := func(space string, subnets ...string) object {
 		var list []any
 		for i, p := range subnets {
-			list = append(list, object{"resourceId": fmt.Sprint("s", i), "properties": object{"addressPrefix": p}})
+			list = append(list, object{"resourceId": "s" + strings.Repeat("+", i), "properties": object{"addressPrefix": p}})
 		}
 		return object{"properties": object{"addressSpace": object{"addressPrefixes": []string{space}}, "subnets": list}}
 	}
@@ -249,6 +249,7 @@ func TestStrict(t *testing.T) {
 		{"outside", "/virtualNetworks/w", network("10.0.0.0/8", "11.0.0.0/24"), "addressPrefix", "11.0.0.0/24"},
 		{"too large", "/virtualNetworks/w", network("10.0.0.0/16", "10.0.0.0/8"), "addressPrefix", "10.0.0.0/8"},
 		{"overlap", "/virtualNetworks/w", network("10.0.0.0/8", "10.0.0.0/24", "10.0.0.128/25"), "addressPrefix", "10.0.0.128/25"},
+		{"prefix in use", "/virtualNetworks/v", network("10.0.0.0/16", "10.0.2.0/24"), "addressPrefix", "10.0.1.4"},
 		{"nested", "/virtualNetworks/v/subnets/t", nctest.SubnetBody{AddressPrefix: "10.0.1.0/28"}, "addressPrefix", "10.0.1.0/28"},
 		{"CA outside", "/networkInterfaces/m", nic("001DD8070002", "10.0.2.4"), "privateIPAddress", "10.0.2.4"},
 		{"CA taken", "/networkInterfaces/m", nic("001DD8070002", "10.0.1.4"), "privateIPAddress", "/networkinterfaces/n"},

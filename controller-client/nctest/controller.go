@@ -68,6 +68,7 @@ type Controller struct {
 	requests   requests
 	closed     atomic.Bool
 
+	lock       *os.File // of the data directory
 	journal    *journal // nil: memory only
 	slack      int64    // a journal below this size is not compacted
 	live       atomic.Int64
@@ -108,7 +109,12 @@ func Open(opts Options) (*Controller, error) {
 		c.collections[name] = &collection{}
 	}
 	if opts.DataDir != "" {
+		var err error
+		if c.lock, err = lockDir(opts.DataDir); err != nil {
+			return nil, err
+		}
 		if err := c.restore(opts.DataDir); err != nil {
+			_ = c.lock.Close()
 			return nil, err
 		}
 	}
@@ -123,19 +129,30 @@ func Open(opts Options) (*Controller, error) {
 		return c.commit([]*draft{{name: manager, body: body}}, nil)
 	})
 	if err != nil {
+		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// Close ends what goes on in the background and closes the journal. Nothing can be changed after it.
+// Close ends what goes on in the background and lets go of the data directory. Nothing there can be
+// changed after it.
 func (c *Controller) Close() error {
-	c.closed.Store(true)
+	if c.closed.Swap(true) || c.journal == nil {
+		return nil
+	}
 	c.background.Wait()
-	return c.journal.close()
+	err := c.journal.close()
+	if unlock := c.lock.Close(); err == nil {
+		err = unlock
+	}
+	return err
 }
 
-const journalName = "resources.journal"
+const (
+	journalName = "resources.journal"
+	lockName    = "resources.lock"
+)
 
 func (c *Controller) restore(dir string) error {
 	j := &journal{path: filepath.Join(dir, journalName)}

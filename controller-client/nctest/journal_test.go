@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -182,6 +183,9 @@ func TestRawIsNotPersisted(t *testing.T) {
 	dir := t.TempDir()
 	c := openAt(t, dir)
 	must(t, c.do("/servers/a", ServerBody{}))
+	if _, err := Open(Options{DataDir: dir}); runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "another controller")) {
+		t.Errorf("a second controller gives %v", err)
+	}
 	before := c.served()
 	must(t, c.PutRaw("/servers/a", []byte(`7`)))
 	must(t, c.PutRaw("/servers/b", []byte(`8`)))

@@ -1,8 +1,10 @@
 package nctest
 
 import (
+	"bufio"
 	"encoding/json"
 	"maps"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -87,6 +89,13 @@ type recorder struct {
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Flush and Hijack are for faults, which may break an answer off in the middle.
+func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(r.ResponseWriter).Hijack()
+}
 
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {

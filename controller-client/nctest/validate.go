@@ -104,6 +104,9 @@ func (c *Controller) validateClaims(made []*resource, replaced map[string]bool) 
 	}
 	cards := map[card]string{}
 	for _, r := range made {
+		if err := c.validateClaimsIn(r, replaced); err != nil {
+			return err
+		}
 		for _, cl := range r.facts.claims {
 			network := added[topKey(cl.subnet)]
 			if network == nil {
@@ -134,6 +137,24 @@ func (c *Controller) validateClaims(made []*resource, replaced map[string]bool) 
 			for _, other := range c.macs[r.facts.mac] {
 				if !replaced[other] && c.resources[other].in(p.network) {
 					return sameMAC(r, other)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// validateClaimsIn refuses to take a subnet's prefix away from those who live in it.
+func (c *Controller) validateClaimsIn(network *resource, replaced map[string]bool) error {
+	for _, s := range network.facts.subnets {
+		t := c.targets[s.key]
+		if t == nil || !s.prefix.IsValid() {
+			continue
+		}
+		for r := range t.from {
+			for _, cl := range r.facts.claims {
+				if cl.subnet == s.key && !replaced[r.key] && !s.prefix.Contains(cl.address) {
+					return invalid(s.key, "addressPrefix", s.prefix.String(), fmt.Sprintf("%s has the address %s", cl.by, cl.address))
 				}
 			}
 		}
