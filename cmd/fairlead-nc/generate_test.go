@@ -87,7 +87,7 @@ func TestGeneratedFabricHasNoErrors(t *testing.T) {
 	}
 	server := httptest.NewServer(controller.Handler())
 	defer server.Close()
-	source, err := rest.New(rest.Config{URL: server.URL})
+	source, err := rest.New(rest.Config{URLs: []string{server.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}

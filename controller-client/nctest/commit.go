@@ -1,41 +1,50 @@
 package nctest
 
+import (
+	"cmp"
+	"slices"
+)
+
 // draft is a body on its way in.
 type draft struct {
 	name
-	body tree   // nil once made
-	only string // key of the nested resource that changes, "" for all of it
+	body  tree   // nil once made
+	only  string // key of the nested resource that changes, "" for all of it
+	state string // provisioningState it gets, "" for Succeeded
+	above string // and what it is nested in
+
+	failure *apiError // why it could not be provisioned
 
 	prepared bool
 	made     *resource
 }
 
-const succeeded = "Succeeded"
+// The provisioningStates.
+const (
+	succeeded = "Succeeded"
+	updating  = "Updating"
+	deleting  = "Deleting"
+	failed    = "Failed"
+)
 
 // commit makes drafts and deletions true together, or answers why not. Every change of desired state
 // comes through here, with write held. Drafts may be prepared and finished already.
 func (c *Controller) commit(drafts []*draft, deletions []string) error {
+	drafts = append(drafts, c.serversWithoutPA(drafts)...)
 	replaced := map[string]bool{}
 	var gone []*resource
 	for _, key := range deletions {
 		replaced[key] = true
 		gone = append(gone, c.resources[key])
 	}
-	var open []*draft
 	for _, d := range drafts {
 		replaced[d.key] = true
 		if err := c.prepare(d); err != nil {
 			return err
 		}
-		if d.made == nil {
-			open = append(open, d)
-		}
 	}
-	if err := c.allocate(open, replaced); err != nil {
+	if err := c.allocate(drafts, replaced); err != nil {
 		return err
-	}
-	for _, d := range open {
-		d.finish()
 	}
 	made := make([]*resource, len(drafts))
 	for i, d := range drafts {
@@ -43,6 +52,11 @@ func (c *Controller) commit(drafts []*draft, deletions []string) error {
 	}
 	if err := c.check(made, replaced); err != nil {
 		return err
+	}
+	if c.opts.Strict && !slices.ContainsFunc(drafts, func(d *draft) bool { return d.failure != nil }) {
+		if err := c.validateClaims(made, replaced); err != nil {
+			return err
+		}
 	}
 	if err := c.journal.append(made, deletions, c.vsids.next); err != nil {
 		return err
@@ -57,7 +71,7 @@ func (c *Controller) prepare(d *draft) error {
 		return nil
 	}
 	d.prepared = true
-	s := stamping{etag: c.newETag(), state: succeeded, only: d.only, instances: map[string]string{}}
+	s := stamping{etag: c.newETag(), state: cmp.Or(d.state, succeeded), above: cmp.Or(d.above, succeeded), only: d.only, instances: map[string]string{}}
 	if old := c.resources[d.key]; old != nil {
 		if body, err := parse(old.stored); err == nil {
 			instances(body, s.instances)
@@ -69,6 +83,13 @@ func (c *Controller) prepare(d *draft) error {
 	}
 	properties := d.body["properties"].(tree)
 	properties["configurationState"] = tree{"status": "Success", "detailedInfo": []any{}}
+	if d.failure != nil {
+		properties["configurationState"] = tree{"status": "Failure", "detailedInfo": []any{
+			tree{"source": "fairlead-nc", "code": d.failure.code, "message": d.failure.message}}}
+	}
+	if c.opts.Strict && d.failure == nil {
+		return d.validate()
+	}
 	return nil
 }
 
@@ -96,12 +117,13 @@ func (c *Controller) check(made []*resource, replaced map[string]bool) error {
 		if r := added[top]; r != nil {
 			return r.has(key)
 		}
-		return !replaced[top] && c.lookup(key) != nil
+		r := c.lookup(key)
+		return !replaced[top] && r != nil && r.facts.state != deleting
 	}
 	for _, r := range made {
 		for _, l := range r.links {
 			if !exists(l.to) {
-				return badRequest("ReferenceNotFound", "%s: %s refers to %s, which does not exist", l.from, l.property, l.to)
+				return badRequest("ReferenceNotFound", "%s: %s refers to %s, which does not exist or is being deleted", l.from, l.property, l.to)
 			}
 		}
 	}

@@ -8,6 +8,8 @@ import (
 // compact writes what is in force into a new journal beside the old one, which it replaces. Commits
 // go on meanwhile: they go to both.
 func (c *Controller) compact() error {
+	c.compaction.Lock() // one at a time
+	defer c.compaction.Unlock()
 	j := c.journal
 	c.write.Lock()
 	all := make([]change, 0, len(c.resources))

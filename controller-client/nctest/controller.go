@@ -3,6 +3,7 @@ package nctest
 import (
 	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
@@ -22,9 +24,22 @@ type Options struct {
 
 	PageSize int // resources on a page of a list, at most; 0 is 1000
 
+	// Strict refuses bodies that cannot work, beyond references to what does not exist.
+	Strict bool
+
+	// ProvisioningDelay is how long a change takes after it was answered; 0: no time.
+	ProvisioningDelay time.Duration
+
+	// AssignProviderAddresses publishes a PA for every server that has none, from the ipPools of the
+	// logical networks with network virtualization.
+	AssignProviderAddresses bool
+
 	// Servers that clients must get along with.
 	FrozenETags   bool // no etag ever changes, though the bodies do
 	NoConditional bool // If-None-Match is ignored: never a 304
+
+	RequestLog io.Writer                                          // gets a JSON line for every request
+	OnRequest  func(begin time.Time, r *http.Request, status int) // called after every request
 }
 
 // Controller is one development Network Controller. It is safe for concurrent use.
@@ -41,15 +56,24 @@ type Controller struct {
 	collections map[string]*collection // by name
 	targets     map[string]*target     // by key
 	vsids       vsids
-	addresses   holders[place]      // CA -> ipConfigurations
-	macs        holders[uint64]     // MAC -> NICs
-	providers   holders[netip.Addr] // PA -> servers
+	addresses   holders[place]        // CA -> ipConfigurations
+	macs        holders[uint64]       // MAC -> NICs
+	providers   holders[netip.Addr]   // PA -> servers
+	hints       map[string]netip.Addr // subnet -> where to look for a free CA
+	macHints    map[string]uint64     // macPool -> where to look for a free MAC
+	pending     map[string]int        // top-level key -> operations under way
 	rendering   sync.Mutex
 
+	operations operations
+	requests   requests
+	closed     atomic.Bool
+
+	lock       *os.File // of the data directory
 	journal    *journal // nil: memory only
 	slack      int64    // a journal below this size is not compacted
 	live       atomic.Int64
-	compacting atomic.Bool
+	compaction sync.Mutex
+	compacting atomic.Bool // in the background, or about to
 	background sync.WaitGroup
 }
 
@@ -75,18 +99,29 @@ func Open(opts Options) (*Controller, error) {
 		addresses:   holders[place]{},
 		macs:        holders[uint64]{},
 		providers:   holders[netip.Addr]{},
+		hints:       map[string]netip.Addr{},
+		macHints:    map[string]uint64{},
+		pending:     map[string]int{},
+		operations:  operations{byID: map[string]*operation{}},
+		requests:    requests{count: map[RequestKind]int64{}},
 	}
 	for name := range singletons {
 		c.collections[name] = &collection{}
 	}
 	if opts.DataDir != "" {
+		var err error
+		if c.lock, err = lockDir(opts.DataDir); err != nil {
+			return nil, err
+		}
 		if err := c.restore(opts.DataDir); err != nil {
+			_ = c.lock.Close()
 			return nil, err
 		}
 	}
 	// A real controller always has this one, and VXLAN is its documented default.
 	manager, _ := parseRef("/virtualNetworkManager/configuration")
 	err := c.change(func() error {
+		c.resumeProvisioning()
 		if c.resources[manager.key] != nil {
 			return nil
 		}
@@ -94,18 +129,30 @@ func Open(opts Options) (*Controller, error) {
 		return c.commit([]*draft{{name: manager, body: body}}, nil)
 	})
 	if err != nil {
+		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// Close ends what goes on in the background and closes the journal. Nothing can be changed after it.
+// Close ends what goes on in the background and lets go of the data directory. Nothing there can be
+// changed after it.
 func (c *Controller) Close() error {
+	if c.closed.Swap(true) || c.journal == nil {
+		return nil
+	}
 	c.background.Wait()
-	return c.journal.close()
+	err := c.journal.close()
+	if unlock := c.lock.Close(); err == nil {
+		err = unlock
+	}
+	return err
 }
 
-const journalName = "resources.journal"
+const (
+	journalName = "resources.journal"
+	lockName    = "resources.lock"
+)
 
 func (c *Controller) restore(dir string) error {
 	j := &journal{path: filepath.Join(dir, journalName)}

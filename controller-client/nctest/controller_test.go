@@ -235,6 +235,9 @@ func TestVSIDs(t *testing.T) {
 	equal(t, "update without", network("a", nctest.SubnetBody{ID: "z"}), "")
 	equal(t, "z kept", vsid("/virtualNetworks/a/subnets/z"), 5003)
 
+	if err := d.c.Close(); err != nil {
+		t.Fatal(err)
+	}
 	d = open(t, dir) // a freed number is not the next one, even after a restart
 	equal(t, "after restart", network("c", nctest.SubnetBody{ID: "x"}), "")
 	equal(t, "c", vsid("/virtualNetworks/c/subnets/x"), 5004)

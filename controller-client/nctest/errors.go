@@ -34,11 +34,15 @@ func writeError(w http.ResponseWriter, err error) {
 	if !errors.As(err, &e) {
 		e = &apiError{status: http.StatusInternalServerError, code: "InternalServerError", message: err.Error()}
 	}
+	writeJSON(w, e.status, encode(tree{"error": e.body()}))
+}
+
+func (e *apiError) body() tree {
 	body := tree{"code": e.code, "message": e.message}
 	if e.target != "" {
 		body["target"] = e.target
 	}
-	writeJSON(w, e.status, encode(tree{"error": body}))
+	return body
 }
 
 const contentType = "application/json; charset=utf-8"

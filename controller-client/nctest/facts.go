@@ -14,9 +14,9 @@ type facts struct {
 	claims  []claim
 	mac     uint64 // 0: none
 	pools   []macRange
-	pa      []addressRange // pools of provider addresses
-	hasPA   bool
-	pas     []netip.Addr
+	pas     []netip.Addr   // of a server
+	pa      []addressRange // pools to take these from
+	hnv     bool           // logical network with network virtualization
 }
 
 // subnetFacts are a virtual network's subnet; what does not parse is zero.
@@ -75,7 +75,15 @@ func (r *resource) note(properties tree, ref, key string) {
 				r.facts.pas = append(r.facts.pas, a)
 			}
 		}
-		r.facts.hasPA = len(list) > 0
+	case r.collection == "logicalNetworks" && key == r.key:
+		on := field(properties, "networkVirtualizationEnabled")
+		word, _ := on.(string)
+		r.facts.hnv = on == true || strings.EqualFold(word, "true") // real bodies have booleans as strings, too
+	case r.collection == "logicalNetworks" && r.facts.hnv && isChild(ref, "ipPools"):
+		first, last := addressOf(properties, "startIpAddress"), addressOf(properties, "endIpAddress")
+		if first.IsValid() && first.BitLen() == last.BitLen() {
+			r.facts.pa = append(r.facts.pa, addressRange{first, last})
+		}
 	}
 }
 

@@ -62,18 +62,21 @@ type item struct {
 
 // readDrafts reads and prepares the resources of all files on all processors. Trees are let go as
 // soon as may be: a fabric's are many times as large as its text.
-func (c *Controller) readDrafts(files []string) ([]*draft, error) {
+func (c *Controller) readDrafts(paths []string) ([]*draft, error) {
 	type numbered struct {
 		item
 		n int
+	}
+	type origin struct {
+		draft *draft
+		file  string
 	}
 	var (
 		items   = make(chan numbered, 64)
 		stop    = make(chan struct{})
 		workers sync.WaitGroup
 		mu      sync.Mutex
-		drafts  []*draft // by number
-		origin  = map[string]string{}
+		read    []origin // by number
 		failed  error
 	)
 	fail := func(err error) {
@@ -93,21 +96,16 @@ func (c *Controller) readDrafts(files []string) ([]*draft, error) {
 					continue
 				}
 				mu.Lock()
-				other, twice := origin[d.key]
-				origin[d.key] = it.file
-				for len(drafts) <= it.n {
-					drafts = append(drafts, nil)
+				for len(read) <= it.n {
+					read = append(read, origin{})
 				}
-				drafts[it.n] = d
+				read[it.n] = origin{d, it.file}
 				mu.Unlock()
-				if twice {
-					fail(fmt.Errorf("%s: %s is in %s already", it.file, d.ref, other))
-				}
 			}
 		})
 	}
 	n := 0
-	for _, file := range files {
+	for _, file := range paths {
 		err := readDocument(file, func(it item) bool {
 			select {
 			case items <- numbered{it, n}:
@@ -123,7 +121,17 @@ func (c *Controller) readDrafts(files []string) ([]*draft, error) {
 	}
 	close(items)
 	workers.Wait()
-	return drafts, failed
+	if failed != nil {
+		return nil, failed
+	}
+	drafts, files := make([]*draft, len(read)), map[string]string{}
+	for i, o := range read {
+		if other, twice := files[o.draft.key]; twice {
+			return nil, fmt.Errorf("%s: %s is in %s already", o.file, o.draft.ref, other)
+		}
+		drafts[i], files[o.draft.key] = o.draft, o.file
+	}
+	return drafts, nil
 }
 
 // readItem makes a draft, and finishes it where nothing has to be chosen for it.
@@ -149,7 +157,7 @@ func (c *Controller) readItem(it item) (*draft, error) {
 	if err := c.prepare(d); err != nil {
 		return nil, in(err)
 	}
-	if !d.waits() {
+	if !c.waits(d) {
 		d.finish()
 	}
 	return d, nil

@@ -10,85 +10,98 @@ import (
 
 const maxRequestBody = 64 << 20
 
-func (c *Controller) put(w http.ResponseWriter, r *http.Request) {
-	n, err := parseRef(mux.Vars(r)["path"])
-	if err != nil {
-		writeError(w, notFound(r.URL.Path))
-		return
-	}
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	if err != nil {
-		writeError(w, &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestTooLarge", message: err.Error()})
-		return
+		return nil, &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestTooLarge", message: err.Error()}
 	}
-	body, err := parse(data)
-	if err != nil {
-		writeError(w, badRequest("InvalidJson", "%s: %v", n.ref, err))
-		return
-	}
-	created, err := c.putOne(n, body, r.Header)
+	return data, nil
+}
+
+// put creates or replaces one resource.
+func (c *Controller) put(w http.ResponseWriter, r *http.Request) {
+	n, body, err := readBody(w, r)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	answer, etag, err := c.one(n)
-	if err != nil { // deleted again by someone else
+	status := http.StatusOK
+	var op *operation
+	err = c.change(func() error {
+		have, err := c.precondition(n, r.Header)
+		if err != nil {
+			return err
+		}
+		if !have {
+			status = http.StatusCreated
+		}
+		op, err = c.place(n, body)
+		return err
+	})
+	c.answer(w, r, n, status, op, err)
+}
+
+// answer shows what a write has led to.
+func (c *Controller) answer(w http.ResponseWriter, r *http.Request, n name, status int, op *operation, err error) {
+	var body []byte
+	var etag string
+	if err == nil {
+		body, etag, err = c.one(n) // an error if someone has deleted it again
+	}
+	if err != nil {
 		writeError(w, err)
 		return
 	}
 	w.Header().Set("ETag", etag)
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	writeJSON(w, status, answer)
-}
-
-// putOne creates or replaces one resource.
-func (c *Controller) putOne(n name, body tree, header http.Header) (created bool, err error) {
-	err = c.change(func() error {
-		have, err := c.precondition(n, header)
-		if err != nil {
-			return err
-		}
-		created = !have
-		return c.place(n, body)
-	})
-	return created, err
+	op.announce(w, r)
+	writeJSON(w, status, body)
 }
 
 // place commits a body as the resource n, which may be nested.
-func (c *Controller) place(n name, body tree) error {
-	if n.top() {
-		if old := c.resources[n.key]; old != nil {
-			n = old.name // keeps the spelling of its creation
-		}
-		return c.commit([]*draft{{name: n, body: body}}, nil)
+func (c *Controller) place(n name, body tree) (*operation, error) {
+	if err := c.busy(n); err != nil {
+		return nil, err
 	}
-	if given, ok := body["resourceId"]; ok {
-		if text, isText := given.(string); !isText || !strings.EqualFold(text, n.id()) {
-			return badRequest("ResourceIdMismatch", "%s: resourceId %v does not match the URL", n.ref, given)
-		}
-	} else {
-		body["resourceId"] = n.id()
+	d := &draft{name: n, body: body}
+	if old := c.resources[n.topName().key]; old != nil {
+		d.name = old.name // keeps the spelling of its creation
 	}
-	return c.edit(n, func(parent tree) error { return graft(parent, n, body) })
+	if !n.top() {
+		if given, ok := body["resourceId"]; ok {
+			if text, isText := given.(string); !isText || !strings.EqualFold(text, n.id()) {
+				return nil, badRequest("ResourceIdMismatch", "%s: resourceId %v does not match the URL", n.ref, given)
+			}
+		} else {
+			body["resourceId"] = n.id()
+		}
+		var err error
+		if d, err = c.edited(n, body); err != nil {
+			return nil, err
+		}
+	}
+	if c.opts.ProvisioningDelay > 0 {
+		d.state, d.above = updating, updating
+	}
+	if err := c.commit([]*draft{d}, nil); err != nil {
+		return nil, err
+	}
+	return c.begin(n, d.state), nil
 }
 
-// edit changes a copy of the top-level body that n is nested in, and commits it.
-func (c *Controller) edit(n name, how func(tree) error) error {
+// edited answers a draft of the top-level resource that n is nested in, with n put in or (nil) out.
+func (c *Controller) edited(n name, body any) (*draft, error) {
 	old := c.resources[n.topName().key]
 	if old == nil {
-		return notFound(n.topName().ref)
+		return nil, notFound(n.topName().ref)
 	}
-	body, err := parse(old.stored)
+	parent, err := parse(old.stored)
+	if err == nil {
+		err = graft(parent, n, body)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := how(body); err != nil {
-		return err
-	}
-	return c.commit([]*draft{{name: old.name, body: body, only: n.key}}, nil)
+	return &draft{name: old.name, body: parent, only: n.key}, nil
 }
 
 func (c *Controller) delete(w http.ResponseWriter, r *http.Request) {
@@ -97,24 +110,70 @@ func (c *Controller) delete(w http.ResponseWriter, r *http.Request) {
 		writeError(w, notFound(r.URL.Path))
 		return
 	}
-	err = c.change(func() error { return c.deleteOne(n, r.Header) })
+	var op *operation
+	err = c.change(func() error {
+		have, err := c.precondition(n, r.Header)
+		if err == nil && !have {
+			err = notFound(n.ref)
+		}
+		if err == nil {
+			op, err = c.deleteOne(n)
+		}
+		return err
+	})
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	status := http.StatusNoContent
+	if op != nil {
+		status = http.StatusAccepted
+		op.announce(w, r)
+	}
+	w.WriteHeader(status)
 }
 
-func (c *Controller) deleteOne(n name, header http.Header) error {
-	have, err := c.precondition(n, header)
+// deleteOne takes out what exists, or lets it be seen as being deleted first.
+func (c *Controller) deleteOne(n name) (*operation, error) {
+	if c.opts.ProvisioningDelay == 0 {
+		return nil, c.remove(n, succeeded)
+	}
+	if err := c.removable(n); err != nil {
+		return nil, err
+	}
+	r := c.lookup(n.key)
+	body, err := parse(r.stored)
+	if err != nil {
+		return nil, c.remove(n, succeeded) // a raw one that nobody can mark
+	}
+	if err := c.commit([]*draft{{name: r.name, body: body, only: n.key, state: deleting, above: updating}}, nil); err != nil {
+		return nil, err
+	}
+	return c.begin(n, deleting), nil
+}
+
+// remove takes n out; what it is nested in gets the state above.
+func (c *Controller) remove(n name, above string) error {
+	if n.top() {
+		return c.commit(nil, []string{n.key})
+	}
+	d, err := c.edited(n, nil)
 	if err != nil {
 		return err
 	}
-	if !have {
-		return notFound(n.ref)
+	d.above = above
+	return c.commit([]*draft{d}, nil)
+}
+
+// removable answers whether anything still refers to n.
+func (c *Controller) removable(n name) error {
+	replaced := map[string]bool{n.topName().key: true}
+	if n.top() {
+		return c.check(nil, replaced)
 	}
-	if !n.top() {
-		return c.edit(n, func(parent tree) error { return graft(parent, n, nil) })
+	d, err := c.edited(n, nil)
+	if err != nil {
+		return err
 	}
-	return c.commit(nil, []string{n.key})
+	return c.check([]*resource{newResource(d.name, d.body, nil)}, replaced)
 }

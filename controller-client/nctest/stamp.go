@@ -13,6 +13,7 @@ import (
 type stamping struct {
 	etag      string
 	state     string            // provisioningState
+	above     string            // provisioningState of what only is nested in
 	only      string            // key: what is neither above it nor below it keeps its etag and state; "" is all
 	instances map[string]string // instanceIds that are to stay, by key
 }
@@ -57,6 +58,9 @@ func (s stamping) stamp(body tree, ref string) error {
 	if _, had := body["etag"].(string); !had || s.changes(key) {
 		body["etag"] = s.etag
 		properties["provisioningState"] = s.state
+		if strings.HasPrefix(s.only, key+"/") {
+			properties["provisioningState"] = s.above
+		}
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (c *Controller) assignVSIDs(drafts []*draft, replaced map[string]bool) erro
 	had, taken := map[string]uint32{}, map[uint32]string{}
 	var without []tree
 	for _, d := range drafts {
-		if d.collection != "virtualNetworks" {
+		if d.collection != "virtualNetworks" || d.made != nil {
 			continue
 		}
 		if old := c.resources[d.key]; old != nil {

@@ -266,8 +266,8 @@ func TestDanglingReferenceSettles(t *testing.T) {
 				t.Error("a snapshot without a change")
 			}
 			f.set(func() {
-				if f.fabric.asked != 9 {
-					t.Errorf("%d requests, want one for each of 9 that are needed", f.fabric.asked)
+				if f.fabric.asked != 10 {
+					t.Errorf("%d requests, want one for each of 9 that are needed and one for the security tags", f.fabric.asked)
 				}
 			})
 		}

@@ -69,10 +69,11 @@ func (r *readings) each() []collection {
 
 // listAll reads the lists that are wanted whole.
 func (p *poll) listAll(ctx context.Context) error {
+	whole := p.each()
 	if !p.all {
-		return p.logicalNetworks.whole(ctx, p)
+		whole = []collection{p.logicalNetworks, p.tags} // there are few, and a name of one may stand anywhere
 	}
-	for _, c := range p.each() {
+	for _, c := range whole {
 		if c == collection(p.manager) {
 			continue // one resource, not a list
 		}
