@@ -45,6 +45,9 @@ func Build(snap *cc.Snapshot, prev *Model, opts Options) (*Model, []cc.Problem) 
 	if opts.ACLCombine == CombineNIC {
 		b.m.ACLCombine = CombineNIC
 	}
+	if snap.Host != "" {
+		b.only = cc.RefKey("/servers/" + snap.Host)
+	}
 	b.encapsulation(snap.Encapsulation)
 	b.accessControlLists(snap.AccessControlLists)
 	b.servers(snap.Servers)
@@ -59,6 +62,7 @@ type builder struct {
 	prev *Model // never nil
 	opts Options
 	m    *Model
+	only string // key of the host that the snapshot is limited to; "": it is not
 
 	acls    index[*ACL]
 	hosts   index[*Host]
