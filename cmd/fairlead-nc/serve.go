@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,6 +125,7 @@ func serve(ctx context.Context, o options, e env) (err error) {
 			return fmt.Errorf("--load: %w", err)
 		}
 	}
+	debug.FreeOSMemory() // reading a fabric takes three times what it leaves
 	pki, err := certificates(o, host)
 	if err != nil {
 		return err

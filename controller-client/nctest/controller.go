@@ -155,6 +155,9 @@ const (
 )
 
 func (c *Controller) restore(dir string) error {
+	if err := clearAway(dir); err != nil {
+		return err
+	}
 	j := &journal{path: filepath.Join(dir, journalName)}
 	saved, err := replay(j.path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 const temporary = ".tmp-"
@@ -45,6 +46,22 @@ func takePlace(f *os.File, path string) error {
 		return err
 	}
 	syncDir(filepath.Dir(path))
+	return nil
+}
+
+// clearAway removes what a crash left of files that were to take a place in dir.
+func clearAway(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), temporary) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

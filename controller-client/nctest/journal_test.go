@@ -102,6 +102,70 @@ func TestLastWriteUnfinished(t *testing.T) {
 	check("zeros behind", append(bytes.Clone(whole[:kept]), make([]byte, 4096)...))
 }
 
+// TestUnfinishedLoad: many resources in one commit are there together, or not at all.
+func TestUnfinishedLoad(t *testing.T) {
+	dir, in := t.TempDir(), t.TempDir()
+	c := openAt(t, dir)
+	before, kept := c.served(), c.journal.bytes()
+	size{nics: 3, networks: 1, servers: 2, acls: 1, rules: 1}.write(t, in)
+	must(t, c.Load(in))
+	after := c.served()
+	must(t, c.Close())
+	whole, err := os.ReadFile(filepath.Join(dir, journalName))
+	must(t, err)
+	for i := kept; i <= int64(len(whole)); i++ {
+		at := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(at, journalName), whole[:i], 0o600))
+		want := before
+		if i == int64(len(whole)) {
+			want = after
+		}
+		c := openAt(t, at)
+		same(t, fmt.Sprintf("cut at %d of %d", i, len(whole)), c.served(), want)
+		must(t, c.Close())
+	}
+}
+
+// TestDiskFails: a write that did not reach the disk is not answered as done, and neither is any
+// after it, as the disk lacks what they build on.
+func TestDiskFails(t *testing.T) {
+	dir := t.TempDir()
+	c := openAt(t, dir)
+	must(t, c.do("/servers/a", ServerBody{}))
+	before := c.served()
+	must(t, c.journal.file.Close())
+	for range 2 {
+		if err := c.do("/servers/b", ServerBody{}); err == nil || !strings.Contains(err.Error(), journalName) {
+			t.Errorf("got %v, want an error that names the journal", err)
+		}
+	}
+	_ = c.Close()
+	same(t, "on disk", openAt(t, dir).served(), before)
+}
+
+// FuzzReplay: no bytes behind the header may do more than be refused or cut off, and what is taken is
+// the same when it is read again.
+func FuzzReplay(f *testing.F) {
+	good := appendCommit(appendDelete(appendPut(nil, "/servers/a", []byte(`{}`)), "/servers/b"), mark{records: 2, nextVSID: 7, synced: 30})
+	f.Add(good)
+	f.Add(good[:len(good)-3])
+	f.Add(append(bytes.Clone(good), good...))
+	f.Add(append([]byte("damage"), good...))
+	f.Fuzz(func(t *testing.T, records []byte) {
+		path := filepath.Join(t.TempDir(), journalName)
+		must(t, os.WriteFile(path, append([]byte(journalHeader), records...), 0o600))
+		first, err := replay(path)
+		if err != nil {
+			return
+		}
+		must(t, os.Truncate(path, first.end))
+		again, err := replay(path)
+		if err != nil || again.torn || again.end != first.end || !maps.EqualFunc(again.bodies, first.bodies, bytes.Equal) {
+			t.Errorf("%+v, cut: %+v, %v", first, again, err)
+		}
+	})
+}
+
 // TestDamageIsNotAnUnfinishedWrite: what was on disk and answered is never dropped in silence.
 func TestDamageIsNotAnUnfinishedWrite(t *testing.T) {
 	dir := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,9 @@ func TestKilled(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
+	if left, _ := filepath.Glob(filepath.Join(dir, temporary+"*")); len(left) > 0 {
+		t.Errorf("killed compactions leave %v", left)
+	}
 }
 
 func startChild(t *testing.T, dir string) (*exec.Cmd, Client) {
