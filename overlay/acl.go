@@ -25,7 +25,7 @@ func (b *builder) accessControlLists(list []cc.AccessControlList) {
 		}
 		acl := &ACL{Resource: it.Resource}
 		rules = collectRules(rules, it.Ref, it.v.Rules)
-		complaints := acl.parse(rules)
+		complaints := acl.parse(rules, b.tags)
 		lastGood := acl.degraded && prev.good()
 		for _, c := range complaints {
 			if lastGood && !c.warning {
@@ -90,8 +90,8 @@ func collectRules(buf []item[cc.ACLRule], parent string, list []cc.ACLRule) []it
 }
 
 // parse fills in the rules. Those it cannot read it treats as the package documentation says; then the list is degraded.
-func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
-	var p ruleParser
+func (a *ACL) parse(items []item[cc.ACLRule], known map[string]*SecurityTag) []complaint {
+	p := ruleParser{known: known}
 	type parsed struct {
 		vfp.Rule
 		ruleTags
@@ -105,13 +105,13 @@ func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
 			if directions[d] && (p.valid || rule.Action == vfp.Block) {
 				rule.Direction = vfp.Direction(d)
 				list = append(list, parsed{rule, p.tags})
-				tagged = tagged || p.tags != ruleTags{}
+				tagged = tagged || !p.tags.empty()
 			}
 		}
 		a.degraded = a.degraded || !p.valid
 	}
 	slices.SortFunc(list, func(x, y parsed) int {
-		return cmp.Or(compareRules(x.Rule, y.Rule), cmp.Compare(x.source, y.source), cmp.Compare(x.destination, y.destination))
+		return cmp.Or(compareRules(x.Rule, y.Rule), x.ruleTags.compare(y.ruleTags))
 	})
 	a.Rules = make([]vfp.Rule, len(list))
 	if tagged {

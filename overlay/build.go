@@ -46,6 +46,7 @@ func Build(snap *cc.Snapshot, prev *Model, opts Options) (*Model, []cc.Problem) 
 		b.m.ACLCombine = CombineNIC
 	}
 	b.encapsulation(snap.Encapsulation)
+	b.securityTags(snap.SecurityTags)
 	b.accessControlLists(snap.AccessControlLists)
 	b.servers(snap.Servers)
 	b.virtualNetworks(snap.VirtualNetworks)
@@ -60,6 +61,7 @@ type builder struct {
 	opts Options
 	m    *Model
 
+	tags    map[string]*SecurityTag
 	acls    index[*ACL]
 	hosts   index[*Host]
 	subnets index[*Subnet] // nil: declared, but not in force

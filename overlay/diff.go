@@ -148,7 +148,7 @@ func sameSubnet(x, y *Subnet) bool {
 func sameEndpoint(x, y *Endpoint) bool {
 	return x.Resource == y.Resource && x.MAC == y.MAC && x.Primary == y.Primary && x.AllowMACSpoofing == y.AllowMACSpoofing && sameSettings(x, y) && keyOf(x.Host) == keyOf(y.Host) &&
 		slices.EqualFunc(x.Addresses, y.Addresses, func(a, b Address) bool {
-			return a.Resource == b.Resource && a.CA == b.CA && a.Subnet.Key == b.Subnet.Key && keyOf(a.ACL) == keyOf(b.ACL)
+			return a.Resource == b.Resource && a.CA == b.CA && a.Subnet.Key == b.Subnet.Key && keyOf(a.ACL) == keyOf(b.ACL) && slices.Equal(a.SecurityTags, b.SecurityTags)
 		})
 }
 
@@ -157,7 +157,7 @@ func sameSettings(x, y *Endpoint) bool {
 }
 
 func sameACL(x, y *ACL) bool {
-	return x == y || x.Resource == y.Resource && x.Default == y.Default && x.Missing == y.Missing && slices.Equal(x.tags, y.tags) && slices.EqualFunc(x.Rules, y.Rules, sameRule)
+	return x == y || x.Resource == y.Resource && x.Default == y.Default && x.Missing == y.Missing && slices.EqualFunc(x.tags, y.tags, sameTags) && slices.EqualFunc(x.Rules, y.Rules, sameRule)
 }
 
 func sameRule(x, y vfp.Rule) bool {

@@ -15,6 +15,7 @@ type Model struct {
 	Endpoints       []*Endpoint       // by Key
 	Hosts           []*Host           // by Key
 	ACLs            []*ACL            // by Key
+	SecurityTags    []*SecurityTag    // by Key
 	// ACLCombine in force: CombineAll or CombineNIC.
 	ACLCombine string
 	VSIDSource OriginCounts // subnets, by where their VSID comes from
@@ -42,7 +43,8 @@ type VirtualNetwork struct {
 	// Peerings are the references of peered virtual networks, by key. Nothing is routed across them yet.
 	Peerings []string
 
-	members []member // by CA
+	members []member                // by CA
+	byTag   map[string][]netip.Addr // CAs in order, by security tag
 }
 
 // member is an address in its virtual network.
@@ -81,6 +83,15 @@ type Address struct {
 	CA     netip.Addr
 	Subnet *Subnet
 	ACL    *ACL // its own, beside the subnet's; nil: none
+	// SecurityTags it carries, by the keys of their references, sorted. One that is not among the model's still counts
+	// for a rule that stays in force.
+	SecurityTags []string
+}
+
+// SecurityTag is a set of ipConfigurations, in every virtual network those in it.
+type SecurityTag struct {
+	Resource
+	Type string // as written
 }
 
 // Host is a server of the fabric.
