@@ -95,16 +95,22 @@ func (c *compiler) providerAddress(config HostConfig) {
 	}
 }
 
-// networks adds the subnets and mappings of every virtual network that has a port here.
+// networks adds the subnets of every virtual network that has a port here, and of its peers, and to each that has a port
+// the mappings of both.
 func (c *compiler) networks() {
-	slices.SortFunc(c.nets, func(x, y *VirtualNetwork) int { return strings.Compare(x.RDID, y.RDID) })
+	byRDID := func(x, y *VirtualNetwork) int { return strings.Compare(x.RDID, y.RDID) }
+	slices.SortFunc(c.nets, byRDID)
 	c.nets = slices.Compact(c.nets)
-	subnets, mappings := 0, 0
+	reached, mappings := slices.Clone(c.nets), 0
 	for _, v := range c.nets {
-		subnets += len(v.Subnets)
+		reached = append(reached, v.Peers...)
 		mappings += len(v.members)
+		for _, p := range v.Peers {
+			mappings += len(p.members)
+		}
 	}
-	c.policy.Subnets = make([]vfp.Subnet, 0, subnets)
+	slices.SortFunc(reached, byRDID)
+	reached = slices.Compact(reached)
 	c.policy.Mappings = make([]vfp.Mapping, 0, mappings)
 	pas := make(map[*Host]netip.Addr, len(c.m.Hosts))
 	for _, h := range c.m.Hosts {
@@ -115,11 +121,13 @@ func (c *compiler) networks() {
 		}
 	}
 	otherFamily := make(map[*Host]int)
-	for _, v := range c.nets {
+	for _, v := range reached {
 		for _, s := range v.Subnets {
 			c.policy.Subnets = append(c.policy.Subnets, vfp.Subnet{VSID: s.VSID, RDID: v.RDID, Prefix: s.Prefix, Gateway: s.Gateway, Multicast: c.multicastOf(s.Key)})
 		}
-		for _, mb := range v.members {
+	}
+	for _, v := range c.nets {
+		for _, mb := range v.reached() {
 			h := mb.ep.Host
 			if h == nil {
 				continue

@@ -138,7 +138,8 @@ func sameHost(x, y *Host) bool {
 }
 
 func sameNetwork(x, y *VirtualNetwork) bool {
-	return x.Resource == y.Resource && x.RDID == y.RDID && slices.Equal(x.AddressPrefixes, y.AddressPrefixes) && slices.Equal(x.Peerings, y.Peerings)
+	return x.Resource == y.Resource && x.RDID == y.RDID && slices.Equal(x.AddressPrefixes, y.AddressPrefixes) && slices.Equal(x.Peerings, y.Peerings) &&
+		slices.EqualFunc(x.Peers, y.Peers, func(a, b *VirtualNetwork) bool { return a.Key == b.Key })
 }
 
 func sameSubnet(x, y *Subnet) bool {

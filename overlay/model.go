@@ -40,8 +40,9 @@ type VirtualNetwork struct {
 	RDID            string // routing domain id
 	AddressPrefixes []netip.Prefix
 	Subnets         []*Subnet // by Key
-	// Peerings are the references of peered virtual networks, by key. Nothing is routed across them yet.
+	// Peerings are the references it names, by key, in force or not.
 	Peerings []string
+	Peers    []*VirtualNetwork // in force, by Key: their addresses are reached, and reach this network's
 
 	members []member                // by CA
 	byTag   map[string][]netip.Addr // CAs in order, by security tag

@@ -52,11 +52,14 @@ func (v *VirtualNetwork) fillTags() {
 	}
 }
 
-// tagged covers the CAs in v that carry one of the tags with the fewest prefixes.
+// tagged covers the CAs in v and its peers that carry one of the tags with the fewest prefixes.
 func (v *VirtualNetwork) tagged(keys []string) (list []netip.Prefix) {
 	var cas []netip.Addr
 	for _, key := range keys {
 		cas = append(cas, v.byTag[key]...)
+		for _, p := range v.Peers {
+			cas = append(cas, p.byTag[key]...)
+		}
 	}
 	slices.SortFunc(cas, netip.Addr.Compare)
 	cas = slices.Compact(cas)

@@ -14,7 +14,7 @@ import (
 type tags uint8
 
 const (
-	tagVirtualNetwork tags = 1 << iota // the network's address prefixes; without any, its subnets'
+	tagVirtualNetwork tags = 1 << iota // the address prefixes of the network and its peers; without any, the subnets'
 	tagInternet                        // every address outside them
 )
 
@@ -65,7 +65,7 @@ func (a *ACL) rulesFor(v *VirtualNetwork) []vfp.Rule {
 	if a.tags == nil {
 		return a.Rules
 	}
-	scope := tagScope{network: v, inside: v.space()}
+	scope := tagScope{network: v, inside: v.reach()}
 	scope.outside = complement(scope.inside)
 	rules := make([]vfp.Rule, 0, len(a.Rules))
 	for i, r := range a.Rules {
@@ -113,7 +113,16 @@ func (t tags) resolve(list, inside, outside []netip.Prefix) ([]netip.Prefix, boo
 	return list, len(list) > 0
 }
 
-// space is where v's addresses are.
+// reach is where the addresses are that v's endpoints reach.
+func (v *VirtualNetwork) reach() []netip.Prefix {
+	list := v.space()
+	for _, p := range v.Peers {
+		list = append(list, p.space()...)
+	}
+	return mergePrefixes(list)
+}
+
+// space is where v's own addresses are.
 func (v *VirtualNetwork) space() []netip.Prefix {
 	if len(v.AddressPrefixes) > 0 {
 		return mergePrefixes(slices.Clone(v.AddressPrefixes))

@@ -119,8 +119,11 @@ func (v *viewer) router() []GroupView {
 	g := GroupView{Name: "router", Direction: Outbound, Type: addressType(v.addresses()), Priority: 1}
 	for _, s := range v.reach {
 		action := "route by mapping"
-		if slices.Contains(v.own, s) {
+		switch {
+		case slices.Contains(v.own, s):
 			action = "forward by mapping"
+		case !v.inDomain(s.RDID):
+			action = "route by mapping, to a peered network"
 		}
 		g.Rules = append(g.Rules, RuleView{ID: "subnet-" + vsidText(s.VSID), Type: "route", Priority: uint32(len(g.Rules) + 1),
 			Conditions: []Condition{{"destination", s.Prefix.String()}, {"rdid", s.RDID}}, Action: action})
@@ -168,7 +171,7 @@ func (v *viewer) providers(s *Subnet) string {
 	var one netip.Addr
 	for i := range v.p.Mappings {
 		m := &v.p.Mappings[i]
-		if m.VSID != s.VSID || m.RDID != s.RDID || m.PA == v.p.ProviderAddress {
+		if m.VSID != s.VSID || m.PA == v.p.ProviderAddress {
 			continue
 		}
 		if one.IsValid() && one != m.PA {

@@ -62,7 +62,7 @@ const MaxReplicas = 64
 
 // Mapping says where a CA lives.
 type Mapping struct {
-	RDID string
+	RDID string // of those who may send to the CA: its own, or one peered with it
 	CA   netip.Addr
 	VSID encap.VSID // of the CA's subnet: the id that encapsulated packets to it carry
 	MAC  MAC

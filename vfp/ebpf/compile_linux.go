@@ -68,8 +68,9 @@ type device struct {
 	veth    bool
 }
 
-type home struct {
-	rdid string
+// place is a CA in its own subnet.
+type place struct {
+	vsid encap.VSID
 	ca   netip.Addr
 }
 
@@ -79,14 +80,14 @@ type compiler struct {
 	p      *vfp.Policy
 	t      *tables
 	index  map[string]uint32 // of the ports whose device exists
-	owner  map[home]uint32
+	owner  map[place]uint32
 	domain map[string]uint32
 	pas    map[netip.Addr]uint32
 }
 
 // compile turns a policy into tables. devices holds the ports whose device exists.
 func (d *Datapath) compile(p *vfp.Policy, devices map[string]device) (*tables, error) {
-	c := &compiler{Datapath: d, p: p, index: map[string]uint32{}, owner: map[home]uint32{}, domain: map[string]uint32{}, pas: map[netip.Addr]uint32{},
+	c := &compiler{Datapath: d, p: p, index: map[string]uint32{}, owner: map[place]uint32{}, domain: map[string]uint32{}, pas: map[netip.Addr]uint32{},
 		t: &tables{ports: map[uint32]vswitchPort{}, acls: map[uint32]*heldACL{}}}
 	for _, step := range []func() error{c.host, func() error { return c.ports(devices) }, c.subnets, c.mappings} {
 		if err := step(); err != nil {
@@ -192,7 +193,7 @@ func (c *compiler) ports(devices map[string]device) error {
 				return fmt.Errorf("port %s: %w", port.ID, err)
 			}
 			c.t.addresses = append(c.t.addresses, row2(rowKey{index, mapped(a.CA)}, row))
-			c.owner[home{a.RDID, a.CA}] = index
+			c.owner[place{a.VSID, a.CA}] = index
 			switch {
 			case a.CA.Is4() && v.Vsid == 0:
 				v.Vsid, v.Ca = uint32(a.VSID), word(a.CA)
@@ -383,7 +384,7 @@ func (c *compiler) mappings() error {
 			if pa == 0 {
 				continue // of the other family: nobody can be reached there
 			}
-			v := vswitchMapping{Pa: pa, Vsid: uint32(m.VSID), Mac: m.MAC, Port: c.owner[home{m.RDID, m.CA}]}
+			v := vswitchMapping{Pa: pa, Vsid: uint32(m.VSID), Mac: m.MAC, Port: c.owner[place{m.VSID, m.CA}]}
 			all = append(all, row2(rowKey{domain, mapped(m.CA)}, v))
 		}
 		blocks[domain] = append(blocks[domain], all[start:]...)

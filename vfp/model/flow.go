@@ -218,7 +218,7 @@ func (pl *Pipeline) Flows() []vfp.Flow {
 			if s := pl.subnets[k.vsid]; s != nil {
 				v.Transposition = fmt.Sprintf("nat %s port %d", s.NAT, f.natPort)
 			}
-		} else if to := pl.owners[home{f.peer.RDID, f.peer.CA}]; to != nil {
+		} else if to := pl.owners[place{f.peer.VSID, f.peer.CA}]; to != nil {
 			v.Transposition = "local port " + to.ID
 		}
 		out = append(out, v)

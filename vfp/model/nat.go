@@ -137,7 +137,7 @@ func (pl *Pipeline) translateIn(t *vfp.Trace, frame []byte, now time.Duration) b
 	if !ok || s == nil || s.NAT != p.dst {
 		return false
 	}
-	to := pl.owners[home{s.RDID, key.local}]
+	to := pl.owners[place{key.vsid, key.local}]
 	if to == nil {
 		pl.drop(t, nil, vfp.DropNoPort)
 		return true

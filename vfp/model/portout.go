@@ -126,7 +126,7 @@ func (pl *Pipeline) route(t *vfp.Trace, h *hop, f *flow, out []byte) vfp.Trace {
 	pl.account(h, f)
 	var to *vfp.Port
 	if local {
-		if to = pl.owners[home{f.peer.RDID, f.peer.CA}]; to == nil {
+		if to = pl.owners[place{f.peer.VSID, f.peer.CA}]; to == nil {
 			return pl.drop(t, h.port, vfp.DropNoPort)
 		}
 	} else {

@@ -58,8 +58,7 @@ func (pl *Pipeline) UnderlayIn(frame []byte, now time.Duration) vfp.Trace {
 	if inner[0]&1 != 0 {
 		return pl.multicastIn(t, h, subnet.RDID, inner)
 	}
-	who := home{subnet.RDID, p.dst}
-	m, to := pl.mappings[who], pl.owners[who]
+	m, to := pl.mappings[home{subnet.RDID, p.dst}], pl.owners[place{o.vsid, p.dst}]
 	if m == nil || m.VSID != o.vsid || to == nil {
 		return pl.drop(t, nil, vfp.DropNoPort)
 	}

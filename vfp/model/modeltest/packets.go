@@ -37,7 +37,7 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		return Step{}, false
 	}
 	to := w.pick(rt, "to", func(e *endpoint) bool {
-		return e.tenant == from.tenant && e != from && (e.host != localHost || e.port != "")
+		return w.reaches(from.tenant, e.tenant) && e != from && (e.host != localHost || e.port != "")
 	})
 	s := Step{Kind: FromPort, Port: from.port}
 	family := rapid.IntRange(0, 2).Draw(rt, "address")
@@ -46,7 +46,7 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		dst = to.addresses[rapid.IntRange(0, 1).Draw(rt, "to address")]
 	}
 	mac := to.mac
-	if subnetOf(src) != subnetOf(dst) || one(rt, 5, "route") {
+	if from.tenant != to.tenant || subnetOf(src) != subnetOf(dst) || one(rt, 5, "route") {
 		mac = vfp.RouterMAC
 	}
 	p := Packet{SrcMAC: from.mac, DstMAC: mac, Src: src, Dst: dst}
@@ -63,9 +63,9 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		s.Frame = p.Bytes()
 	case 13: // the gateway, or an address nobody has
 		p.DstMAC = vfp.RouterMAC
-		p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(0), gatewayOf(1), netip.MustParseAddr("10.0.9.9")}).Draw(rt, "odd")
+		p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(from.tenant, 0), gatewayOf(from.tenant, 1), netip.MustParseAddr("10.0.9.9")}).Draw(rt, "odd")
 		if src.Is6() {
-			p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(2), gatewayOf(3), netip.MustParseAddr("2001:db8:9::9")}).Draw(rt, "odd")
+			p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(from.tenant, 2), gatewayOf(from.tenant, 3), netip.MustParseAddr("2001:db8:9::9")}).Draw(rt, "odd")
 		}
 		drawL4(rt, &p)
 		s.Frame = p.Bytes()
@@ -87,10 +87,10 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 func (w *World) fromUnderlay(rt *rapid.T) Step {
 	s := Step{Kind: FromUnderlay}
 	to := w.pick(rt, "to", func(e *endpoint) bool { return e.port != "" })
-	from := w.pick(rt, "from", func(e *endpoint) bool { return e.tenant == to.tenant && e.host != localHost })
+	from := w.pick(rt, "from", func(e *endpoint) bool { return w.reaches(to.tenant, e.tenant) && e.host != localHost })
 	family := rapid.IntRange(0, 2).Draw(rt, "address")
 	p := Packet{SrcMAC: from.mac, DstMAC: to.mac, Src: from.addresses[family], Dst: to.addresses[family]}
-	if subnetOf(p.Src) != subnetOf(p.Dst) {
+	if from.tenant != to.tenant || subnetOf(p.Src) != subnetOf(p.Dst) {
 		p.SrcMAC = vfp.RouterMAC
 	}
 	o := encap.Outer{Type: rapid.SampledFrom([]encap.Type{encap.VXLAN, encap.NVGRE}).Draw(rt, "outer"),

@@ -14,6 +14,7 @@ type World struct {
 	encap     encap.Type
 	v6        bool // the underlay
 	endpoints []endpoint
+	peerOf    int // the tenant that the last one is peered with; -1: none
 	policy    *vfp.Policy
 	now       time.Duration
 	last      Step
