@@ -48,10 +48,12 @@ func Build(snap *cc.Snapshot, prev *Model, opts Options) (*Model, []cc.Problem) 
 	b.encapsulation(snap.Encapsulation)
 	b.securityTags(snap.SecurityTags)
 	b.accessControlLists(snap.AccessControlLists)
+	b.routeTables(snap.RouteTables)
 	b.servers(snap.Servers)
 	b.virtualNetworks(snap.VirtualNetworks)
 	b.networkInterfaces(snap.NetworkInterfaces)
 	b.finishACLs()
+	b.nextHops()
 	return b.m, b.sorted()
 }
 
@@ -63,6 +65,7 @@ type builder struct {
 
 	tags    map[string]*SecurityTag
 	acls    index[*ACL]
+	tables  index[*RouteTable]
 	hosts   index[*Host]
 	subnets index[*Subnet] // nil: declared, but not in force
 	// extraACLs are not in the snapshot but something still stands behind them.

@@ -31,11 +31,11 @@ const (
 	PortTap  = "tap"  // a machine of its own is behind it, which asks by DHCP
 )
 
-// Compile makes the policy of one host: its ports, the virtual networks they are in with all their mappings, and
-// the ACLs that guard them. A port that cannot be served is left out and named in the problems.
+// Compile makes the policy of one host: its ports, the virtual networks they are in with all their mappings and their peers',
+// the routes of their subnets, and the ACLs that guard them. A port that cannot be served is left out and named in the problems.
 func Compile(m *Model, host HostConfig, ports []AttachedPort) (*vfp.Policy, []cc.Problem) {
 	c := &compiler{m: m, config: host, host: m.FindHost(host.Name), name: host.Name, policy: &vfp.Policy{Encapsulation: m.Encapsulation},
-		admin: map[string]vfp.ACL{}, used: map[string]usedACL{}, multicast: map[string]vfp.MulticastMode{}}
+		admin: map[string]vfp.ACL{}, used: map[string]usedACL{}, multicast: map[string]vfp.MulticastMode{}, subnets: map[*Subnet]bool{}}
 	for ref, mode := range host.MulticastSubnets {
 		c.multicast[cc.RefKey(ref)] = mode
 	}
@@ -43,6 +43,7 @@ func Compile(m *Model, host HostConfig, ports []AttachedPort) (*vfp.Policy, []cc
 	c.innerMTU()
 	c.ports(ports)
 	c.networks()
+	c.routes()
 	c.hostNetworks()
 	c.mirrors()
 	c.acls()
@@ -57,6 +58,7 @@ type compiler struct {
 	name      string
 	policy    *vfp.Policy
 	nets      []*VirtualNetwork  // with a port here
+	subnets   map[*Subnet]bool   // with a port here
 	used      map[string]usedACL // by the id in the policy
 	admin     map[string]vfp.ACL // the operator's, by id
 	local     []localPort
@@ -139,7 +141,7 @@ func (c *compiler) networks() {
 				}
 				continue
 			}
-			c.policy.Mappings = append(c.policy.Mappings, vfp.Mapping{RDID: v.RDID, CA: mb.addr.CA, VSID: mb.addr.Subnet.VSID, MAC: mb.ep.MAC, PA: pa})
+			c.policy.Mappings = append(c.policy.Mappings, vfp.Mapping{RDID: v.RDID, CA: mb.addr.CA, VSID: mb.addr.Subnet.VSID, MAC: mb.ep.MAC, PA: pa, Forwards: mb.ep.Forwards})
 		}
 	}
 	slices.SortFunc(c.policy.Subnets, func(x, y vfp.Subnet) int { return cmp.Compare(x.VSID, y.VSID) })

@@ -16,6 +16,7 @@ type Model struct {
 	Hosts           []*Host           // by Key
 	ACLs            []*ACL            // by Key
 	SecurityTags    []*SecurityTag    // by Key
+	RouteTables     []*RouteTable     // by Key
 	// ACLCombine in force: CombineAll or CombineNIC.
 	ACLCombine string
 	VSIDSource OriginCounts // subnets, by where their VSID comes from
@@ -62,7 +63,8 @@ type Subnet struct {
 	VSID       encap.VSID
 	VSIDOrigin Origin
 	Gateway    netip.Addr
-	ACL        *ACL // nil: not filtered
+	ACL        *ACL        // nil: not filtered
+	RouteTable *RouteTable // nil: none of its own
 }
 
 // Endpoint is a tenant's network interface.
@@ -72,6 +74,7 @@ type Endpoint struct {
 	Host             *Host // nil: not placed on any known server
 	Primary          bool
 	AllowMACSpoofing bool
+	Forwards         bool         // it is the next hop of a route in force
 	FlowLimit        uint32       // 0: none of its own
 	Mbps             [2]uint32    // by vfp.Direction; 0: unlimited
 	DNS              []netip.Addr // servers to offer it

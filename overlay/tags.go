@@ -123,15 +123,18 @@ func (v *VirtualNetwork) reach() []netip.Prefix {
 }
 
 // space is where v's own addresses are.
-func (v *VirtualNetwork) space() []netip.Prefix {
+func (v *VirtualNetwork) space() []netip.Prefix { return mergePrefixes(slices.Clone(v.prefixes())) }
+
+// prefixes of v; without any, its subnets'.
+func (v *VirtualNetwork) prefixes() []netip.Prefix {
 	if len(v.AddressPrefixes) > 0 {
-		return mergePrefixes(slices.Clone(v.AddressPrefixes))
+		return v.AddressPrefixes
 	}
 	var list []netip.Prefix
 	for _, s := range v.Subnets {
 		list = append(list, s.Prefix)
 	}
-	return mergePrefixes(list)
+	return list
 }
 
 // complement is every address outside list, which is sorted and without overlaps.

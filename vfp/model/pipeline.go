@@ -19,9 +19,13 @@ type Pipeline struct {
 	flows     map[flowKey]*flow
 	natPorts  map[natKey]flowKey
 	fragments map[fragmentKey]fragments
-	counters  vfp.Counters
-	events    []vfp.Event
-	tracing   bool
+	routes    map[encap.VSID][]vfp.Route
+	// forwarders are the ports that pass on packets of others, senders the hosts that such endpoints live on.
+	forwarders map[station]*vfp.Port
+	senders    map[sender]bool
+	counters   vfp.Counters
+	events     []vfp.Event
+	tracing    bool
 }
 
 // portState is what a port that is in the policy remembers, besides its flows.
@@ -59,6 +63,7 @@ func (pl *Pipeline) SetPolicy(p *vfp.Policy) {
 	pl.policy = p
 	pl.ports, pl.owners, pl.mappings = map[string]*vfp.Port{}, map[place]*vfp.Port{}, map[home]*vfp.Mapping{}
 	pl.subnets, pl.acls = map[encap.VSID]*vfp.Subnet{}, map[string]*vfp.ACL{}
+	pl.learnRoutes(p)
 	for i := range p.Ports {
 		port := &p.Ports[i]
 		pl.ports[port.ID] = port

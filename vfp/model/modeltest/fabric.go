@@ -31,6 +31,7 @@ type endpoint struct {
 	addresses [3]netip.Addr
 	host      int
 	port      string // ID, when attached here
+	forwards  bool
 }
 
 // GoString is what rapid shows of a drawn endpoint.
@@ -122,11 +123,11 @@ func (w *World) draw(rt *rapid.T) *vfp.Policy {
 	p.ACLs = drawACLs(rt)
 	for i := range w.endpoints {
 		e := &w.endpoints[i]
-		e.host, e.port = rapid.IntRange(1, hosts).Draw(rt, "host"), ""
+		e.host, e.port, e.forwards = rapid.IntRange(1, hosts).Draw(rt, "host"), "", one(rt, 3, "forwards")
 		for t := range tenants {
 			for _, a := range e.addresses {
 				if w.reaches(t, e.tenant) {
-					p.Mappings = append(p.Mappings, vfp.Mapping{RDID: rdid(t), CA: a, VSID: vsid(e.tenant, subnetOf(a)), MAC: e.mac, PA: HostPA(e.host, w.v6)})
+					p.Mappings = append(p.Mappings, vfp.Mapping{RDID: rdid(t), CA: a, VSID: vsid(e.tenant, subnetOf(a)), MAC: e.mac, PA: HostPA(e.host, w.v6), Forwards: e.forwards})
 				}
 			}
 		}
@@ -134,7 +135,7 @@ func (w *World) draw(rt *rapid.T) *vfp.Policy {
 			continue
 		}
 		e.port = fmt.Sprintf("port%02d", i)
-		port := vfp.Port{ID: e.port, Device: fmt.Sprintf("p%d", len(p.Ports)+1), MAC: e.mac, AllowMACSpoofing: one(rt, 6, "spoofing")}
+		port := vfp.Port{ID: e.port, Device: fmt.Sprintf("p%d", len(p.Ports)+1), MAC: e.mac, AllowMACSpoofing: one(rt, 6, "spoofing"), Forwards: e.forwards}
 		for n, a := range e.addresses {
 			if n == 0 || !one(rt, 5, "single") {
 				port.Addresses = append(port.Addresses, vfp.Address{CA: a, VSID: vsid(e.tenant, subnetOf(a)), RDID: rdid(e.tenant), ACLs: drawGuards(rt, p.ACLs)})
@@ -142,6 +143,7 @@ func (w *World) draw(rt *rapid.T) *vfp.Policy {
 		}
 		p.Ports = append(p.Ports, port)
 	}
+	p.Routes = w.drawRoutes(rt)
 	for i := range p.Ports {
 		w.drawSettings(rt, &p.Ports[i], p.Ports)
 	}
@@ -191,9 +193,13 @@ func (w *World) drawSettings(rt *rapid.T, p *vfp.Port, all []vfp.Port) {
 	}
 }
 
-// reguard is the policy with other ACLs and everything else as it was.
-func reguard(rt *rapid.T, old *vfp.Policy) *vfp.Policy {
+// change is the policy with other ACLs, now and then other routes, and everything else as it was.
+func (w *World) change(rt *rapid.T) *vfp.Policy {
+	old := w.policy
 	p := *old
+	if one(rt, 2, "reroute") {
+		p.Routes = w.drawRoutes(rt)
+	}
 	p.ACLs = drawACLs(rt)
 	p.Ports = slices.Clone(old.Ports)
 	for i := range p.Ports {

@@ -50,6 +50,9 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		mac = vfp.RouterMAC
 	}
 	p := Packet{SrcMAC: from.mac, DstMAC: mac, Src: src, Dst: dst}
+	if from.forwards && one(rt, 2, "in transit") {
+		p.Src = w.foreign(rt, from.tenant, family)
+	}
 	switch rapid.IntRange(0, 19).Draw(rt, "kind") {
 	case 19:
 		s.Frame = arpFrame(rt, from, to)
@@ -101,6 +104,13 @@ func (w *World) fromUnderlay(rt *rapid.T) Step {
 	}
 	if one(rt, 20, "stray") {
 		o.VSID = rapid.SampledFrom([]encap.VSID{5000, 5001, 5003, 5010, 7777, 0}).Draw(rt, "vsid")
+	}
+	if to.forwards && one(rt, 2, "transit") {
+		p.Dst = w.foreign(rt, to.tenant, family)
+	}
+	if one(rt, 4, "relayed") { // by somebody, whose host may do so or not
+		p.Src = w.foreign(rt, to.tenant, family)
+		o.Src = HostPA(w.pick(rt, "relay", func(e *endpoint) bool { return e.forwards && e.host != localHost && w.reaches(to.tenant, e.tenant) }).host, w.v6)
 	}
 	var inner []byte
 	switch rapid.IntRange(0, 19).Draw(rt, "kind") {
