@@ -66,13 +66,14 @@ func (p *ruleParser) parse(it item[cc.ACLRule], duplicate bool) (r vfp.Rule, in 
 // not known makes the whole side unreadable, which is any.
 func (p *ruleParser) side(end, prefix string, refs []string) (list []netip.Prefix, t sideTags) {
 	if len(refs) > 0 {
+		t.security = tagKeys(refs)
 		for _, ref := range refs {
 			if p.known[cc.RefKey(ref)] == nil {
 				p.invalid("security-tag-unknown", fmt.Sprintf("properties.%sSecurityTags %s does not exist", end, quote(ref)))
-				return nil, sideTags{}
+				t.security = nil
 			}
 		}
-		return nil, sideTags{security: tagKeys(refs)}
+		return nil, t
 	}
 	list, named, masked, err := parsePrefixes(prefix)
 	p.checkPrefix("properties."+end+"AddressPrefix", prefix, masked, err)
