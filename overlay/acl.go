@@ -16,15 +16,23 @@ func (b *builder) accessControlLists(list []cc.AccessControlList) {
 	b.acls = newIndex[*ACL](len(items))
 	b.m.ACLs = make([]*ACL, 0, len(items))
 	before := cursor[*ACL]{b.prev.ACLs}
+	known := recaller[cc.AccessControlList]{old: b.prev.recall.lists, meta: meta}
+	b.m.recall.lists, b.m.recall.acls = list, make([]*ACL, len(list))
 	var rules []item[cc.ACLRule]
 	for _, it := range items {
 		prev := before.at(it.Key)
+		if acl := b.knownACL(&known, it.at, list); acl != nil && !it.ambiguous {
+			b.addACL(acl)
+			b.m.recall.acls[it.at] = acl
+			continue
+		}
 		if it.ambiguous {
 			b.addACL(b.ambiguousACL(it.Resource, prev))
 			continue
 		}
 		acl := &ACL{Resource: it.Resource}
 		rules = collectRules(rules, it.Ref, it.v.Rules)
+		reported := len(b.problems)
 		complaints := acl.parse(rules, b.tags)
 		lastGood := acl.degraded && prev.good()
 		for _, c := range complaints {
@@ -39,6 +47,9 @@ func (b *builder) accessControlLists(list []cc.AccessControlList) {
 			b.warnf("acl-rule-priority-equal", acl.Ref, "%s; of these the rule with the lower resourceRef is evaluated first", text)
 		}
 		b.addACL(acl)
+		if len(b.problems) == reported && !acl.securityTagged() {
+			b.m.recall.acls[it.at] = acl
+		}
 	}
 }
 

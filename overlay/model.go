@@ -22,7 +22,8 @@ type Model struct {
 	VSIDSource OriginCounts // subnets, by where their VSID comes from
 	PASource   OriginCounts // hosts, by where their provider addresses come from
 
-	byID map[string]*Endpoint // by lower-case ID
+	byID   map[string]int // in Endpoints, by lower-case ID
+	recall recall
 }
 
 // Resource is what everything with a name of its own has.

@@ -144,7 +144,9 @@ func mustEqual(t *rapid.T, what string, a, b *Model, ap, bp []cc.Problem) {
 	if d := Diff(a, b); !d.Empty() {
 		t.Fatalf("%s: models differ: %+v", what, d)
 	}
-	if !reflect.DeepEqual(a, b) {
+	x, y := *a, *b
+	x.recall, y.recall = recall{}, recall{} // says nothing
+	if !reflect.DeepEqual(&x, &y) {
 		t.Fatalf("%s: models differ somewhere Diff does not look", what)
 	}
 	if diff := cmp.Diff(ap, bp); diff != "" {

@@ -30,6 +30,11 @@ func (b *builder) tagsOf(it *item[cc.IPConfiguration]) []string {
 	return tagKeys(it.v.SecurityTags)
 }
 
+// securityTagged says whether what the rules mean depends on which security tags there are.
+func (a *ACL) securityTagged() bool {
+	return slices.ContainsFunc(a.tags, func(t ruleTags) bool { return t.source.security != nil || t.destination.security != nil })
+}
+
 // tagKeys are references as they are compared.
 func tagKeys(refs []string) []string {
 	keys := make([]string, len(refs))
