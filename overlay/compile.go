@@ -40,6 +40,7 @@ func Compile(m *Model, host HostConfig, ports []AttachedPort) (*vfp.Policy, []cc
 		c.multicast[cc.RefKey(ref)] = mode
 	}
 	c.providerAddress(host)
+	c.checkProvider()
 	c.innerMTU()
 	c.ports(ports)
 	c.networks()

@@ -17,6 +17,9 @@ type Model struct {
 	ACLs            []*ACL            // by Key
 	SecurityTags    []*SecurityTag    // by Key
 	RouteTables     []*RouteTable     // by Key
+	// Shown only, by Key.
+	PublicIPAddresses []*PublicIPAddress
+	LoadBalancers     []*LoadBalancer
 	// ACLCombine in force: CombineAll or CombineNIC.
 	ACLCombine string
 	VSIDSource OriginCounts // subnets, by where their VSID comes from
@@ -24,6 +27,8 @@ type Model struct {
 
 	byID   map[string]int // in Endpoints, by lower-case ID
 	recall recall
+
+	providerSpace []netip.Prefix // that provider addresses come from; none: not known
 }
 
 // Resource is what everything with a name of its own has.
