@@ -193,12 +193,13 @@ func (w *World) drawSettings(rt *rapid.T, p *vfp.Port, all []vfp.Port) {
 	}
 }
 
-// change is the policy with other ACLs, now and then other routes, and everything else as it was.
+// change is the policy with other ACLs, or other routes, and everything else as it was.
 func (w *World) change(rt *rapid.T) *vfp.Policy {
 	old := w.policy
 	p := *old
 	if one(rt, 2, "reroute") {
-		p.Routes = w.drawRoutes(rt)
+		p.Routes = w.reroute(rt)
+		return &p
 	}
 	p.ACLs = drawACLs(rt)
 	p.Ports = slices.Clone(old.Ports)

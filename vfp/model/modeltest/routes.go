@@ -37,6 +37,23 @@ func (w *World) drawRoutes(rt *rapid.T) (routes []vfp.Route) {
 	return routes
 }
 
+// reroute draws other routes, or just another way for some of those that there are: then nothing else tells live flows.
+func (w *World) reroute(rt *rapid.T) []vfp.Route {
+	if one(rt, 3, "all routes") {
+		return w.drawRoutes(rt)
+	}
+	routes := slices.Clone(w.policy.Routes)
+	for i := range routes {
+		if r := &routes[i]; one(rt, 2, "other way") {
+			r.Action, r.NextHop = rapid.SampledFrom([]vfp.RouteAction{vfp.RouteLocal, vfp.RouteNone, vfp.RouteInternet, vfp.RouteAppliance}).Draw(rt, "way"), netip.Addr{}
+			if r.Action == vfp.RouteAppliance {
+				r.NextHop = w.drawNextHop(rt, int(r.VSID-5000)/10, r.Prefix.Addr().Is4())
+			}
+		}
+	}
+	return routes
+}
+
 // drawPrefix draws one of the subnet's family, from all of it to a single endpoint.
 func (w *World) drawPrefix(rt *rapid.T, tenant, subnet int) netip.Prefix {
 	all, space, outside := "0.0.0.0/0", "10.0.0.0/15", outsideNet+"0/24"

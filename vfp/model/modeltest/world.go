@@ -53,7 +53,7 @@ type Step struct {
 	Kind  Kind
 	Port  string
 	Frame []byte // at least 34 bytes, what the kernel's test run demands
-	// Policy of a NewPolicy; Moved when endpoints and ports were placed anew, otherwise just the ACLs and routes are others.
+	// Policy of a NewPolicy; Moved when endpoints and ports were placed anew, otherwise just the ACLs, or the routes, are others.
 	Policy  *vfp.Policy
 	Moved   bool
 	Advance time.Duration
