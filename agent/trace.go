@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 
 	"github.com/fairlead-net/fairlead/agent/api"
@@ -31,7 +30,7 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 		return nil, api.Errorf(http.StatusConflict, "endpoint %q is not in force: %s", req.From, why)
 	}
 	port := &a.policy.Ports[i]
-	frame, from, err := a.frame(port, req)
+	frame, _, err := a.frame(port, req)
 	if err != nil {
 		return nil, err
 	}
@@ -47,12 +46,12 @@ func (a *Agent) Trace(req api.TraceRequest) (*api.Trace, error) {
 	}
 	addSteps(t, a.cfg.Host.Name, said)
 	if said.Verdict == vfp.Encapsulate {
-		o, _, err := encap.Decode(said.Frame)
+		o, inner, err := encap.Decode(said.Frame)
 		if err != nil {
 			return nil, fmt.Errorf("decode the traced packet: %w", err)
 		}
 		t.Encapsulation = &api.TraceEncapsulation{Type: o.Type.String(), VSID: uint32(o.VSID), Source: o.Src.String(), Destination: o.Dst.String()}
-		a.traceThere(t, from, req.To, said.Frame)
+		a.traceThere(t, o.VSID, inner, said.Frame)
 	}
 	return t, nil
 }
@@ -69,14 +68,12 @@ func disagreement(said, did vfp.Trace) string {
 
 func sameCopy(x, y vfp.Copy) bool { return x.Port == y.Port && bytes.Equal(x.Frame, y.Frame) }
 
-// traceThere goes on at the destination's host.
-func (a *Agent) traceThere(t *api.Trace, from *vfp.Address, to string, frame []byte) {
-	ca, err := netip.ParseAddr(to)
-	if err != nil {
-		return // frame has refused it
-	}
+// traceThere goes on at the host of the endpoint that the frame inside the tunnel is addressed to: in its subnet it is known
+// by its MAC.
+func (a *Agent) traceThere(t *api.Trace, vsid encap.VSID, inner, frame []byte) {
+	mac := vfp.MAC(inner[:6])
 	for _, m := range a.model.Mappings(a.hostConfig()) {
-		if m.Address.CA != ca.Unmap() || m.Address.Subnet.Network.RDID != from.RDID || m.Endpoint.Host == nil {
+		if m.Endpoint.MAC != mac || m.Address.Subnet.VSID != vsid || m.Endpoint.Host == nil {
 			continue
 		}
 		// What that host's own configuration adds is not known here.

@@ -16,16 +16,24 @@ func (b *builder) accessControlLists(list []cc.AccessControlList) {
 	b.acls = newIndex[*ACL](len(items))
 	b.m.ACLs = make([]*ACL, 0, len(items))
 	before := cursor[*ACL]{b.prev.ACLs}
+	known := recaller[cc.AccessControlList]{old: b.prev.recall.lists, meta: meta}
+	b.m.recall.lists, b.m.recall.acls = list, make([]*ACL, len(list))
 	var rules []item[cc.ACLRule]
 	for _, it := range items {
 		prev := before.at(it.Key)
+		if acl := b.knownACL(&known, it.at, list); acl != nil && !it.ambiguous {
+			b.addACL(acl)
+			b.m.recall.acls[it.at] = acl
+			continue
+		}
 		if it.ambiguous {
 			b.addACL(b.ambiguousACL(it.Resource, prev))
 			continue
 		}
 		acl := &ACL{Resource: it.Resource}
 		rules = collectRules(rules, it.Ref, it.v.Rules)
-		complaints := acl.parse(rules)
+		reported := len(b.problems)
+		complaints := acl.parse(rules, b.tags)
 		lastGood := acl.degraded && prev.good()
 		for _, c := range complaints {
 			if lastGood && !c.warning {
@@ -39,6 +47,9 @@ func (b *builder) accessControlLists(list []cc.AccessControlList) {
 			b.warnf("acl-rule-priority-equal", acl.Ref, "%s; of these the rule with the lower resourceRef is evaluated first", text)
 		}
 		b.addACL(acl)
+		if len(b.problems) == reported && !acl.securityTagged() {
+			b.m.recall.acls[it.at] = acl
+		}
 	}
 }
 
@@ -90,8 +101,8 @@ func collectRules(buf []item[cc.ACLRule], parent string, list []cc.ACLRule) []it
 }
 
 // parse fills in the rules. Those it cannot read it treats as the package documentation says; then the list is degraded.
-func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
-	var p ruleParser
+func (a *ACL) parse(items []item[cc.ACLRule], known map[string]*SecurityTag) []complaint {
+	p := ruleParser{known: known}
 	type parsed struct {
 		vfp.Rule
 		ruleTags
@@ -105,13 +116,13 @@ func (a *ACL) parse(items []item[cc.ACLRule]) []complaint {
 			if directions[d] && (p.valid || rule.Action == vfp.Block) {
 				rule.Direction = vfp.Direction(d)
 				list = append(list, parsed{rule, p.tags})
-				tagged = tagged || p.tags != ruleTags{}
+				tagged = tagged || !p.tags.empty()
 			}
 		}
 		a.degraded = a.degraded || !p.valid
 	}
 	slices.SortFunc(list, func(x, y parsed) int {
-		return cmp.Or(compareRules(x.Rule, y.Rule), cmp.Compare(x.source, y.source), cmp.Compare(x.destination, y.destination))
+		return cmp.Or(compareRules(x.Rule, y.Rule), x.ruleTags.compare(y.ruleTags))
 	})
 	a.Rules = make([]vfp.Rule, len(list))
 	if tagged {

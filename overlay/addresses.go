@@ -37,7 +37,7 @@ const (
 // returns false for one that has nothing to do with tenants.
 func (b *builder) ipConfiguration(ep *Endpoint, it item[cc.IPConfiguration], prevEP *Endpoint) (addressClaim, bool) {
 	c := addressClaim{ep: ep, prev: prevEP.address(it.Key), aclRef: it.v.AccessControlList, tier: addressNew}
-	c.addr.Resource = it.Resource
+	c.addr.Resource, c.addr.SecurityTags = it.Resource, b.tagsOf(&it)
 	s, declared := b.subnets.find(it.v.Subnet)
 	if s == nil {
 		switch {
@@ -101,7 +101,7 @@ func (b *builder) fallBack(c *addressClaim) {
 		c.tier = addressOut
 		return
 	}
-	c.tier, c.addr.CA, c.addr.Subnet, c.aclRef = addressLastGood, last.CA, s, ""
+	c.tier, c.addr.CA, c.addr.Subnet, c.addr.SecurityTags, c.aclRef = addressLastGood, last.CA, s, last.SecurityTags, ""
 	if last.ACL != nil {
 		c.aclRef = last.ACL.Ref
 	}
@@ -178,6 +178,7 @@ func (b *builder) resolveAddresses(claims []addressClaim) {
 	}
 	for _, v := range b.m.VirtualNetworks {
 		slices.SortFunc(v.members, func(x, y member) int { return x.addr.CA.Compare(y.addr.CA) })
+		v.fillTags()
 	}
 }
 

@@ -49,11 +49,18 @@ func Build(snap *cc.Snapshot, prev *Model, opts Options) (*Model, []cc.Problem) 
 		b.only = cc.RefKey("/servers/" + snap.Host)
 	}
 	b.encapsulation(snap.Encapsulation)
+	b.securityTags(snap.SecurityTags)
 	b.accessControlLists(snap.AccessControlLists)
+	b.routeTables(snap.RouteTables)
+	b.logicalNetworks(snap.LogicalNetworks)
 	b.servers(snap.Servers)
+	b.checkProviders()
 	b.virtualNetworks(snap.VirtualNetworks)
 	b.networkInterfaces(snap.NetworkInterfaces)
 	b.finishACLs()
+	b.nextHops()
+	b.publicIPAddresses(snap.PublicIPAddresses)
+	b.loadBalancers(snap.LoadBalancers)
 	return b.m, b.sorted()
 }
 
@@ -64,7 +71,9 @@ type builder struct {
 	m    *Model
 	only string // key of the host that the snapshot is limited to; "": it is not
 
+	tags    map[string]*SecurityTag
 	acls    index[*ACL]
+	tables  index[*RouteTable]
 	hosts   index[*Host]
 	subnets index[*Subnet] // nil: declared, but not in force
 	// extraACLs are not in the snapshot but something still stands behind them.

@@ -12,7 +12,8 @@ import (
 // item is one resource of a list, with its name made out.
 type item[T any] struct {
 	Resource
-	v *T
+	v  *T
+	at int // in the list
 	// ambiguous: resources that differ have this name.
 	ambiguous bool
 }
@@ -20,14 +21,19 @@ type item[T any] struct {
 // collect names the resources of a list and sorts them by key, one per key: everything after it is
 // independent of the list's order. parent and collection make up the reference of a resource that has none.
 func collect[T any](r *report, buf []item[T], parent, collection string, list []T, meta func(*T) *cc.Meta) []item[T] {
+	return collectNamed(r, buf, parent, collection, list, func(i int) (Resource, bool) { return nameOf(meta(&list[i]), parent, collection) })
+}
+
+// collectNamed is collect for resources whose names are made out already, by their position in the list.
+func collectNamed[T any](r *report, buf []item[T], parent, collection string, list []T, name func(i int) (Resource, bool)) []item[T] {
 	items := buf[:0]
 	for i := range list {
-		name, ok := nameOf(meta(&list[i]), parent, collection)
+		name, ok := name(i)
 		if !ok {
 			r.errorf("resource-unnamed", parent+collection, "resourceRef and resourceId are empty; the resource is left out")
 			continue
 		}
-		items = append(items, item[T]{Resource: name, v: &list[i]})
+		items = append(items, item[T]{Resource: name, v: &list[i], at: i})
 	}
 	if len(items) < 2 {
 		return items

@@ -31,18 +31,20 @@ const (
 	PortTap  = "tap"  // a machine of its own is behind it, which asks by DHCP
 )
 
-// Compile makes the policy of one host: its ports, the virtual networks they are in with all their mappings, and
-// the ACLs that guard them. A port that cannot be served is left out and named in the problems.
+// Compile makes the policy of one host: its ports, the virtual networks they are in with all their mappings and their peers',
+// the routes of their subnets, and the ACLs that guard them. A port that cannot be served is left out and named in the problems.
 func Compile(m *Model, host HostConfig, ports []AttachedPort) (*vfp.Policy, []cc.Problem) {
 	c := &compiler{m: m, config: host, host: m.FindHost(host.Name), name: host.Name, policy: &vfp.Policy{Encapsulation: m.Encapsulation},
-		admin: map[string]vfp.ACL{}, used: map[string]usedACL{}, multicast: map[string]vfp.MulticastMode{}}
+		admin: map[string]vfp.ACL{}, used: map[string]usedACL{}, multicast: map[string]vfp.MulticastMode{}, subnets: map[*Subnet]bool{}}
 	for ref, mode := range host.MulticastSubnets {
 		c.multicast[cc.RefKey(ref)] = mode
 	}
 	c.providerAddress(host)
+	c.checkProvider()
 	c.innerMTU()
 	c.ports(ports)
 	c.networks()
+	c.routes()
 	c.hostNetworks()
 	c.mirrors()
 	c.acls()
@@ -57,6 +59,7 @@ type compiler struct {
 	name      string
 	policy    *vfp.Policy
 	nets      []*VirtualNetwork  // with a port here
+	subnets   map[*Subnet]bool   // with a port here
 	used      map[string]usedACL // by the id in the policy
 	admin     map[string]vfp.ACL // the operator's, by id
 	local     []localPort
@@ -95,16 +98,22 @@ func (c *compiler) providerAddress(config HostConfig) {
 	}
 }
 
-// networks adds the subnets and mappings of every virtual network that has a port here.
+// networks adds the subnets of every virtual network that has a port here, and of its peers, and to each that has a port
+// the mappings of both.
 func (c *compiler) networks() {
-	slices.SortFunc(c.nets, func(x, y *VirtualNetwork) int { return strings.Compare(x.RDID, y.RDID) })
+	byRDID := func(x, y *VirtualNetwork) int { return strings.Compare(x.RDID, y.RDID) }
+	slices.SortFunc(c.nets, byRDID)
 	c.nets = slices.Compact(c.nets)
-	subnets, mappings := 0, 0
+	reached, mappings := slices.Clone(c.nets), 0
 	for _, v := range c.nets {
-		subnets += len(v.Subnets)
+		reached = append(reached, v.Peers...)
 		mappings += len(v.members)
+		for _, p := range v.Peers {
+			mappings += len(p.members)
+		}
 	}
-	c.policy.Subnets = make([]vfp.Subnet, 0, subnets)
+	slices.SortFunc(reached, byRDID)
+	reached = slices.Compact(reached)
 	c.policy.Mappings = make([]vfp.Mapping, 0, mappings)
 	pas := make(map[*Host]netip.Addr, len(c.m.Hosts))
 	for _, h := range c.m.Hosts {
@@ -115,11 +124,13 @@ func (c *compiler) networks() {
 		}
 	}
 	otherFamily := make(map[*Host]int)
-	for _, v := range c.nets {
+	for _, v := range reached {
 		for _, s := range v.Subnets {
 			c.policy.Subnets = append(c.policy.Subnets, vfp.Subnet{VSID: s.VSID, RDID: v.RDID, Prefix: s.Prefix, Gateway: s.Gateway, Multicast: c.multicastOf(s.Key)})
 		}
-		for _, mb := range v.members {
+	}
+	for _, v := range c.nets {
+		for _, mb := range v.reached() {
 			h := mb.ep.Host
 			if h == nil {
 				continue
@@ -131,7 +142,7 @@ func (c *compiler) networks() {
 				}
 				continue
 			}
-			c.policy.Mappings = append(c.policy.Mappings, vfp.Mapping{RDID: v.RDID, CA: mb.addr.CA, VSID: mb.addr.Subnet.VSID, MAC: mb.ep.MAC, PA: pa})
+			c.policy.Mappings = append(c.policy.Mappings, vfp.Mapping{RDID: v.RDID, CA: mb.addr.CA, VSID: mb.addr.Subnet.VSID, MAC: mb.ep.MAC, PA: pa, Forwards: mb.ep.Forwards})
 		}
 	}
 	slices.SortFunc(c.policy.Subnets, func(x, y vfp.Subnet) int { return cmp.Compare(x.VSID, y.VSID) })

@@ -15,14 +15,15 @@ type Delta struct{ Added, Changed, Removed []string }
 
 // Changes between two models.
 type Changes struct {
-	Networks, Subnets, Endpoints, Mappings, Hosts, ACLs Delta
+	Networks, Subnets, Endpoints, Mappings, Hosts, ACLs, RouteTables Delta
 	// Settings is true when what applies to everything changed: the encapsulation or how ACLs combine.
 	Settings bool
 }
 
 // Empty says that nothing changed.
 func (c Changes) Empty() bool {
-	return !c.Settings && c.Networks.empty() && c.Subnets.empty() && c.Endpoints.empty() && c.Mappings.empty() && c.Hosts.empty() && c.ACLs.empty()
+	return !c.Settings && c.Networks.empty() && c.Subnets.empty() && c.Endpoints.empty() && c.Mappings.empty() && c.Hosts.empty() && c.ACLs.empty() &&
+		c.RouteTables.empty()
 }
 
 func (d Delta) empty() bool { return len(d.Added)+len(d.Changed)+len(d.Removed) == 0 }
@@ -33,7 +34,7 @@ func (c Changes) String() string {
 	for _, k := range []struct {
 		name string
 		d    Delta
-	}{{"networks", c.Networks}, {"subnets", c.Subnets}, {"endpoints", c.Endpoints}, {"mappings", c.Mappings}, {"hosts", c.Hosts}, {"acls", c.ACLs}} {
+	}{{"networks", c.Networks}, {"subnets", c.Subnets}, {"endpoints", c.Endpoints}, {"mappings", c.Mappings}, {"hosts", c.Hosts}, {"acls", c.ACLs}, {"routeTables", c.RouteTables}} {
 		if !k.d.empty() {
 			parts = append(parts, fmt.Sprintf("%s +%d ~%d -%d", k.name, len(k.d.Added), len(k.d.Changed), len(k.d.Removed)))
 		}
@@ -60,11 +61,12 @@ func Diff(old, new *Model) Changes {
 	c.Settings = old.Encapsulation != new.Encapsulation || old.ACLCombine != new.ACLCombine
 	merge(old.Hosts, new.Hosts, byKey, sameHost, refOf, &c.Hosts)
 	merge(old.ACLs, new.ACLs, byKey, sameACL, refOf, &c.ACLs)
+	merge(old.RouteTables, new.RouteTables, byKey, sameRouteTable, refOf, &c.RouteTables)
 	merge(old.Endpoints, new.Endpoints, byKey, sameEndpoint, refOf, &c.Endpoints)
 	merge(old.VirtualNetworks, new.VirtualNetworks, byKey, sameNetwork, refOf, &c.Networks)
 	merge(old.Subnets(), new.Subnets(), byNetworkAndKey, sameSubnet, refOf, &c.Subnets)
 	c.mappings(old, new)
-	for _, d := range []*Delta{&c.Networks, &c.Subnets, &c.Endpoints, &c.Mappings, &c.Hosts, &c.ACLs} {
+	for _, d := range []*Delta{&c.Networks, &c.Subnets, &c.Endpoints, &c.Mappings, &c.Hosts, &c.ACLs, &c.RouteTables} {
 		slices.Sort(d.Added)
 		slices.Sort(d.Changed)
 		slices.Sort(d.Removed)
@@ -138,17 +140,19 @@ func sameHost(x, y *Host) bool {
 }
 
 func sameNetwork(x, y *VirtualNetwork) bool {
-	return x.Resource == y.Resource && x.RDID == y.RDID && slices.Equal(x.AddressPrefixes, y.AddressPrefixes) && slices.Equal(x.Peerings, y.Peerings)
+	return x.Resource == y.Resource && x.RDID == y.RDID && slices.Equal(x.AddressPrefixes, y.AddressPrefixes) && slices.Equal(x.Peerings, y.Peerings) &&
+		slices.EqualFunc(x.Peers, y.Peers, func(a, b *VirtualNetwork) bool { return a.Key == b.Key })
 }
 
 func sameSubnet(x, y *Subnet) bool {
-	return x.Resource == y.Resource && x.Prefix == y.Prefix && x.VSID == y.VSID && x.VSIDOrigin == y.VSIDOrigin && x.Gateway == y.Gateway && keyOf(x.ACL) == keyOf(y.ACL)
+	return x.Resource == y.Resource && x.Prefix == y.Prefix && x.VSID == y.VSID && x.VSIDOrigin == y.VSIDOrigin && x.Gateway == y.Gateway && keyOf(x.ACL) == keyOf(y.ACL) &&
+		keyOf(x.RouteTable) == keyOf(y.RouteTable)
 }
 
 func sameEndpoint(x, y *Endpoint) bool {
-	return x.Resource == y.Resource && x.MAC == y.MAC && x.Primary == y.Primary && x.AllowMACSpoofing == y.AllowMACSpoofing && sameSettings(x, y) && keyOf(x.Host) == keyOf(y.Host) &&
+	return x.Resource == y.Resource && x.MAC == y.MAC && x.Primary == y.Primary && x.AllowMACSpoofing == y.AllowMACSpoofing && x.Forwards == y.Forwards && sameSettings(x, y) && keyOf(x.Host) == keyOf(y.Host) &&
 		slices.EqualFunc(x.Addresses, y.Addresses, func(a, b Address) bool {
-			return a.Resource == b.Resource && a.CA == b.CA && a.Subnet.Key == b.Subnet.Key && keyOf(a.ACL) == keyOf(b.ACL)
+			return a.Resource == b.Resource && a.CA == b.CA && a.Subnet.Key == b.Subnet.Key && keyOf(a.ACL) == keyOf(b.ACL) && slices.Equal(a.SecurityTags, b.SecurityTags)
 		})
 }
 
@@ -156,8 +160,12 @@ func sameSettings(x, y *Endpoint) bool {
 	return x.FlowLimit == y.FlowLimit && x.Mbps == y.Mbps && slices.Equal(x.DNS, y.DNS)
 }
 
+func sameRouteTable(x, y *RouteTable) bool {
+	return x == y || x.Resource == y.Resource && x.Missing == y.Missing && slices.Equal(x.Routes, y.Routes)
+}
+
 func sameACL(x, y *ACL) bool {
-	return x == y || x.Resource == y.Resource && x.Default == y.Default && x.Missing == y.Missing && slices.Equal(x.tags, y.tags) && slices.EqualFunc(x.Rules, y.Rules, sameRule)
+	return x == y || x.Resource == y.Resource && x.Default == y.Default && x.Missing == y.Missing && slices.EqualFunc(x.tags, y.tags, sameTags) && slices.EqualFunc(x.Rules, y.Rules, sameRule)
 }
 
 func sameRule(x, y vfp.Rule) bool {

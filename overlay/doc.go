@@ -52,5 +52,10 @@
 // host computes alike from the same snapshot; [Model].VSIDSource counts which kind is in use. The gateway is what
 // the source says, else the first host address of the prefix. [derived]
 //
-// Peerings between virtual networks are shown but not compiled yet: nothing is routed across them.
+// # Peerings
+//
+// Two virtual networks that name each other reach each other's addresses; a one-sided peering carries nothing. Peerings
+// are not transitive. A peering is refused that would give a network one address twice: two peers must not overlap, nor
+// two peers of one network [derived]. Of two such the one in force before stays, else the one with the lower references.
+// The tag VirtualNetwork, and security tags, take in the peers [derived, as in Azure].
 package overlay

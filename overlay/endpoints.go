@@ -1,20 +1,22 @@
 package overlay
 
 import (
+	"slices"
 	"strings"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
 func (b *builder) networkInterfaces(list []cc.NetworkInterface) {
-	items := collect(&b.report, nil, "", "/networkInterfaces", list, func(n *cc.NetworkInterface) *cc.Meta { return &n.Meta })
+	names := b.nameInterfaces(list)
+	items := make([]item[cc.NetworkInterface], 0, len(list))
+	items = collectNamed(&b.report, items, "", "/networkInterfaces", list, func(i int) (Resource, bool) { return names[i].Resource, names[i].ok })
 	addresses := 0
 	for i := range items {
 		addresses += len(items[i].v.IPConfigurations)
 	}
 	endpoints := make([]Endpoint, 0, len(items)) // one block: a fabric has very many
 	b.m.Endpoints = make([]*Endpoint, 0, len(items))
-	b.m.byID = make(map[string]*Endpoint, len(items))
 	claims := make([]addressClaim, 0, addresses)
 	before := cursor[*Endpoint]{b.prev.Endpoints}
 	var configs []item[cc.IPConfiguration]
@@ -27,14 +29,15 @@ func (b *builder) networkInterfaces(list []cc.NetworkInterface) {
 			continue
 		}
 		b.m.Endpoints = append(b.m.Endpoints, ep)
-		b.nameEndpoint(ep)
-		configs = collect(&b.report, configs, ep.Ref, "/ipConfigurations", it.v.IPConfigurations, func(c *cc.IPConfiguration) *cc.Meta { return &c.Meta })
+		named := names[it.at].configs
+		configs = collectNamed(&b.report, configs, ep.Ref, "/ipConfigurations", it.v.IPConfigurations, func(i int) (Resource, bool) { return named[i].Resource, named[i].ok })
 		for _, c := range configs {
 			if claim, ok := b.ipConfiguration(ep, c, prev); ok {
 				claims = append(claims, claim)
 			}
 		}
 	}
+	b.nameEndpoints()
 	b.resolveAddresses(claims)
 	b.reportUnreachable()
 }
@@ -77,13 +80,23 @@ func (b *builder) keepEndpoint(ep, prev *Endpoint) {
 	}
 }
 
-func (b *builder) nameEndpoint(ep *Endpoint) {
-	id := strings.ToLower(ep.ID)
-	if other := b.m.byID[id]; other != nil {
-		b.warnf("resource-duplicate", ep.Ref, "resourceId %s is also that of %s, which keeps the name; this one can only be named by its reference", quote(ep.ID), other.Ref)
+// nameEndpoints lets endpoints be found by their IDs.
+func (b *builder) nameEndpoints() {
+	prev := b.prev
+	if len(prev.byID) == len(prev.Endpoints) && slices.EqualFunc(prev.Endpoints, b.m.Endpoints, func(x, y *Endpoint) bool { return x.ID == y.ID }) {
+		b.m.byID = prev.byID
 		return
 	}
-	b.m.byID[id] = ep
+	b.m.byID = make(map[string]int, len(b.m.Endpoints))
+	for i, ep := range b.m.Endpoints {
+		id := strings.ToLower(ep.ID)
+		if other, taken := b.m.byID[id]; taken {
+			b.warnf("resource-duplicate", ep.Ref, "resourceId %s is also that of %s, which keeps the name; this one can only be named by its reference", quote(ep.ID),
+				b.m.Endpoints[other].Ref)
+			continue
+		}
+		b.m.byID[id] = i
+	}
 }
 
 // address finds an ipConfiguration; e may be nil.

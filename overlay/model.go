@@ -15,12 +15,20 @@ type Model struct {
 	Endpoints       []*Endpoint       // by Key
 	Hosts           []*Host           // by Key
 	ACLs            []*ACL            // by Key
+	SecurityTags    []*SecurityTag    // by Key
+	RouteTables     []*RouteTable     // by Key
+	// Shown only, by Key.
+	PublicIPAddresses []*PublicIPAddress
+	LoadBalancers     []*LoadBalancer
 	// ACLCombine in force: CombineAll or CombineNIC.
 	ACLCombine string
 	VSIDSource OriginCounts // subnets, by where their VSID comes from
 	PASource   OriginCounts // hosts, by where their provider addresses come from
 
-	byID map[string]*Endpoint // by lower-case ID
+	byID   map[string]int // in Endpoints, by lower-case ID
+	recall recall
+
+	providerSpace []netip.Prefix // that provider addresses come from; none: not known
 }
 
 // Resource is what everything with a name of its own has.
@@ -39,10 +47,12 @@ type VirtualNetwork struct {
 	RDID            string // routing domain id
 	AddressPrefixes []netip.Prefix
 	Subnets         []*Subnet // by Key
-	// Peerings are the references of peered virtual networks, by key. Nothing is routed across them yet.
+	// Peerings are the references it names, by key, in force or not.
 	Peerings []string
+	Peers    []*VirtualNetwork // in force, by Key: their addresses are reached, and reach this network's
 
-	members []member // by CA
+	members []member                // by CA
+	byTag   map[string][]netip.Addr // CAs in order, by security tag
 }
 
 // member is an address in its virtual network.
@@ -59,7 +69,8 @@ type Subnet struct {
 	VSID       encap.VSID
 	VSIDOrigin Origin
 	Gateway    netip.Addr
-	ACL        *ACL // nil: not filtered
+	ACL        *ACL        // nil: not filtered
+	RouteTable *RouteTable // nil: none of its own
 }
 
 // Endpoint is a tenant's network interface.
@@ -69,6 +80,7 @@ type Endpoint struct {
 	Host             *Host // nil: not placed on any known server
 	Primary          bool
 	AllowMACSpoofing bool
+	Forwards         bool         // it is the next hop of a route in force
 	FlowLimit        uint32       // 0: none of its own
 	Mbps             [2]uint32    // by vfp.Direction; 0: unlimited
 	DNS              []netip.Addr // servers to offer it
@@ -81,6 +93,15 @@ type Address struct {
 	CA     netip.Addr
 	Subnet *Subnet
 	ACL    *ACL // its own, beside the subnet's; nil: none
+	// SecurityTags it carries, by the keys of their references, sorted. One that is not among the model's still counts
+	// for a rule that stays in force.
+	SecurityTags []string
+}
+
+// SecurityTag is a set of ipConfigurations, in every virtual network those in it.
+type SecurityTag struct {
+	Resource
+	Type string // as written
 }
 
 // Host is a server of the fabric.

@@ -15,17 +15,15 @@ func (b *builder) virtualNetworks(list []cc.VirtualNetwork) {
 	items := collect(&b.report, nil, "", "/virtualNetworks", list, meta)
 	before := cursor[*VirtualNetwork]{b.prev.VirtualNetworks}
 	prevs := make([]*VirtualNetwork, len(items))
-	known := make(map[string]bool, len(items))
 	for i, it := range items {
 		prevs[i] = before.at(it.Key)
-		known[it.Key] = true
 	}
 	var claims []*subnetClaim
 	var subnets []item[cc.Subnet]
 	for i, it := range items {
 		v := &VirtualNetwork{Resource: it.Resource}
 		b.addressPrefixes(v, it.v.AddressPrefixes, prevs[i])
-		b.peerings(v, it.v.Peerings, known)
+		v.Peerings = peerings(it.v.Peerings)
 		b.m.VirtualNetworks = append(b.m.VirtualNetworks, v)
 
 		prev := prevs[i]
@@ -40,6 +38,7 @@ func (b *builder) virtualNetworks(list []cc.VirtualNetwork) {
 	}
 	b.routingDomains(prevs)
 	b.resolveSubnets(claims)
+	b.peer(prevs)
 }
 
 func (b *builder) addressPrefixes(v *VirtualNetwork, words []string, prev *VirtualNetwork) {
@@ -66,22 +65,6 @@ func (b *builder) addressPrefixes(v *VirtualNetwork, words []string, prev *Virtu
 	}
 	slices.SortFunc(v.AddressPrefixes, comparePrefixes)
 	v.AddressPrefixes = slices.Compact(v.AddressPrefixes)
-}
-
-func (b *builder) peerings(v *VirtualNetwork, refs []string, known map[string]bool) {
-	refs = slices.Clone(refs)
-	slices.Sort(refs) // spellings of one key in an order of their own
-	slices.SortStableFunc(refs, func(x, y string) int { return strings.Compare(cc.RefKey(x), cc.RefKey(y)) })
-	v.Peerings = slices.CompactFunc(refs, func(x, y string) bool { return cc.RefKey(x) == cc.RefKey(y) })
-	for _, ref := range v.Peerings {
-		if !known[cc.RefKey(ref)] {
-			b.warnf("peering-unknown", v.Ref, "properties.virtualNetworkPeerings %s is not a known virtual network; it is only shown", quote(ref))
-		}
-	}
-	if len(v.Peerings) > 0 {
-		b.warnf("peering-unsupported", v.Ref, "properties.virtualNetworkPeerings names %d virtual networks; routing across peerings is not supported yet, they are only shown",
-			len(v.Peerings))
-	}
 }
 
 // routingDomains gives every network an RDID of its own: two networks that share one would see each other.

@@ -30,7 +30,7 @@ func (c *compiler) ports(ports []AttachedPort) {
 		if ep == nil {
 			continue
 		}
-		port := vfp.Port{ID: p.ID, Device: p.Device, MAC: ep.MAC, AllowMACSpoofing: ep.AllowMACSpoofing,
+		port := vfp.Port{ID: p.ID, Device: p.Device, MAC: ep.MAC, AllowMACSpoofing: ep.AllowMACSpoofing, Forwards: ep.Forwards,
 			Limits: ep.limits(c.config.Limits), Bandwidth: c.bandwidth(p.ID, ep.bandwidth())}
 		for _, a := range c.addressesOf(p, ep) {
 			if other, taken := holder[a]; taken {
@@ -40,6 +40,7 @@ func (c *compiler) ports(ports []AttachedPort) {
 			holder[a] = p.ID
 			port.Addresses = append(port.Addresses, c.address(p.ID, a))
 			c.nets = append(c.nets, a.Subnet.Network)
+			c.subnets[a.Subnet] = true
 		}
 		if len(port.Addresses) == 0 {
 			c.errorf("port-address-missing", ep.Ref, "properties.ipConfigurations leaves endpoint %s without a usable address; it is left out", quote(p.ID))

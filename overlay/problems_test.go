@@ -54,7 +54,7 @@ func TestProblems(t *testing.T) {
 		{"network unnamed", func(s *cc.Snapshot) { s.VirtualNetworks = append(s.VirtualNetworks, cc.VirtualNetwork{}) },
 			"resource-unnamed", "/virtualNetworks", "resourceRef", "", ""},
 		{"peering", func(s *cc.Snapshot) { network(s, "contoso").Peerings = []string{"/virtualNetworks/fabrikam"} },
-			"peering-unsupported", net, "properties.virtualNetworkPeerings", "networks +0 ~1 -0", "networks +0 ~1 -0"},
+			"peering-one-sided", net, "properties.virtualNetworkPeerings", "networks +0 ~1 -0", "networks +0 ~1 -0"},
 		{"peering with a stranger", func(s *cc.Snapshot) { network(s, "contoso").Peerings = []string{"/virtualNetworks/x"} },
 			"peering-unknown", net, `properties.virtualNetworkPeerings "/virtualNetworks/x"`, "networks +0 ~1 -0", "networks +0 ~1 -0"},
 

@@ -17,8 +17,8 @@ type Mapping struct {
 
 // FindEndpoint finds a network interface by its id or reference, in any case; nil if there is none.
 func (m *Model) FindEndpoint(idOrRef string) *Endpoint {
-	if ep := m.byID[strings.ToLower(idOrRef)]; ep != nil {
-		return ep
+	if i, ok := m.byID[strings.ToLower(idOrRef)]; ok {
+		return m.Endpoints[i]
 	}
 	return lookup(m.Endpoints, cc.RefKey(idOrRef))
 }

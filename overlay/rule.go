@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 	"github.com/fairlead-net/fairlead/vfp"
@@ -10,7 +11,8 @@ import (
 
 // ruleParser reads one rule after another and gathers the complaints of all.
 type ruleParser struct {
-	tags       ruleTags // of the last rule read
+	known      map[string]*SecurityTag // by key
+	tags       ruleTags                // of the last rule read
 	complaints []complaint
 	valid      bool // the last rule read
 	ref        string
@@ -45,11 +47,8 @@ func (p *ruleParser) parse(it item[cc.ACLRule], duplicate bool) (r vfp.Rule, in 
 	}
 	p.check("properties.protocol", v.Protocol, err)
 
-	var masked bool
-	r.Sources, p.tags.source, masked, err = parsePrefixes(v.SourceAddressPrefix)
-	p.checkPrefix("properties.sourceAddressPrefix", v.SourceAddressPrefix, masked, err)
-	r.Destinations, p.tags.destination, masked, err = parsePrefixes(v.DestinationAddressPrefix)
-	p.checkPrefix("properties.destinationAddressPrefix", v.DestinationAddressPrefix, masked, err)
+	r.Sources, p.tags.source = p.side("source", v.SourceAddressPrefix, v.SourceSecurityTags)
+	r.Destinations, p.tags.destination = p.side("destination", v.DestinationAddressPrefix, v.DestinationSecurityTags)
 	r.SourcePorts, err = rulePorts(v.SourcePortRange, r.Protocol)
 	p.check("properties.sourcePortRange", v.SourcePortRange, err)
 	r.DestinationPorts, err = rulePorts(v.DestinationPortRange, r.Protocol)
@@ -61,6 +60,24 @@ func (p *ruleParser) parse(it item[cc.ACLRule], duplicate bool) (r vfp.Rule, in 
 	}
 	p.settle(r.Action)
 	return r, in
+}
+
+// side reads who is at one end. Security tags stand in the place of the prefix, which is not looked at then. One that is
+// not known makes the whole side unreadable, which is any.
+func (p *ruleParser) side(end, prefix string, refs []string) (list []netip.Prefix, t sideTags) {
+	if len(refs) > 0 {
+		t.security = tagKeys(refs)
+		for _, ref := range refs {
+			if p.known[cc.RefKey(ref)] == nil {
+				p.invalid("security-tag-unknown", fmt.Sprintf("properties.%sSecurityTags %s does not exist", end, quote(ref)))
+				t.security = nil
+			}
+		}
+		return nil, t
+	}
+	list, named, masked, err := parsePrefixes(prefix)
+	p.checkPrefix("properties."+end+"AddressPrefix", prefix, masked, err)
+	return list, sideTags{named: named}
 }
 
 // rulePorts refuses a port condition that the protocol could never meet: such a Deny rule would silently match nothing.

@@ -13,12 +13,13 @@ import (
 
 // subnetClaim is a subnet that wants a prefix in its network and, unless it is derived, a VSID.
 type subnetClaim struct {
-	subnet *Subnet // zero VSID: to be derived
-	aclRef string
-	prev   *Subnet
-	tier   int
-	bad    *complaint // why the subnet as written is not in force
-	lost   *Subnet    // as written, if it is not in force because of another subnet
+	subnet   *Subnet // zero VSID: to be derived
+	aclRef   string
+	tableRef string
+	prev     *Subnet
+	tier     int
+	bad      *complaint // why the subnet as written is not in force
+	lost     *Subnet    // as written, if it is not in force because of another subnet
 	// badGateway only matters if the rest of the subnet is in force as written.
 	badGateway string
 }
@@ -36,7 +37,7 @@ const (
 // subnet reads one subnet. Whether it gets what it wants is decided when all are read.
 func (b *builder) subnet(v *VirtualNetwork, it item[cc.Subnet], prev *Subnet) *subnetClaim {
 	s := &Subnet{Resource: it.Resource, Network: v}
-	c := &subnetClaim{subnet: s, aclRef: it.v.AccessControlList, prev: prev, tier: subnetNew}
+	c := &subnetClaim{subnet: s, aclRef: it.v.AccessControlList, tableRef: it.v.RouteTable, prev: prev, tier: subnetNew}
 	var masked bool
 	var err error
 	if s.Prefix, masked, err = parsePrefix(it.v.AddressPrefix); err == nil && s.Prefix.IsSingleIP() {
@@ -86,9 +87,12 @@ func (c *subnetClaim) fallBack() {
 	if last.VSIDOrigin == OriginDerived {
 		last.VSID = 0
 	}
-	c.aclRef = ""
+	c.aclRef, c.tableRef = "", ""
 	if last.ACL != nil {
 		c.aclRef = last.ACL.Ref
+	}
+	if last.RouteTable != nil {
+		c.tableRef = last.RouteTable.Ref
 	}
 	c.subnet, c.tier = &last, subnetLastGood
 }
@@ -181,10 +185,12 @@ func (b *builder) resolveSubnets(claims []*subnetClaim) {
 	for _, c := range granted {
 		s := c.subnet
 		var before *ACL
+		var tableBefore *RouteTable
 		if c.prev != nil {
-			before = c.prev.ACL
+			before, tableBefore = c.prev.ACL, c.prev.RouteTable
 		}
 		s.ACL = b.aclFor(c.aclRef, s.Ref, before)
+		s.RouteTable = b.tableFor(c.tableRef, s.Ref, tableBefore)
 		s.Network.Subnets = append(s.Network.Subnets, s)
 		b.m.VSIDSource.add(s.VSIDOrigin)
 	}

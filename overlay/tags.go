@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,12 +14,32 @@ import (
 type tags uint8
 
 const (
-	tagVirtualNetwork tags = 1 << iota // the network's address prefixes; without any, its subnets'
+	tagVirtualNetwork tags = 1 << iota // the address prefixes of the network and its peers; without any, the subnets'
 	tagInternet                        // every address outside them
 )
 
-// ruleTags of one rule, beside its prefixes.
-type ruleTags struct{ source, destination tags }
+// sideTags are what one side of a rule names instead of addresses.
+type sideTags struct {
+	named    tags     // beside the prefixes
+	security []string // keys of security tags, sorted; if there are any, they are all that the side matches
+}
+
+func (t sideTags) empty() bool { return t.named == 0 && t.security == nil }
+
+func (t sideTags) compare(o sideTags) int {
+	return cmp.Or(cmp.Compare(t.named, o.named), slices.Compare(t.security, o.security))
+}
+
+// ruleTags of one rule.
+type ruleTags struct{ source, destination sideTags }
+
+func (t ruleTags) empty() bool { return t.source.empty() && t.destination.empty() }
+
+func (t ruleTags) compare(o ruleTags) int {
+	return cmp.Or(t.source.compare(o.source), t.destination.compare(o.destination))
+}
+
+func sameTags(x, y ruleTags) bool { return x.compare(y) == 0 }
 
 // instanceMark stands between an ACL's reference and that of the virtual network its tags are resolved for.
 const instanceMark = "@"
@@ -44,21 +65,36 @@ func (a *ACL) rulesFor(v *VirtualNetwork) []vfp.Rule {
 	if a.tags == nil {
 		return a.Rules
 	}
-	inside := v.space()
-	outside := complement(inside)
+	scope := tagScope{network: v, inside: v.reach()}
+	scope.outside = complement(scope.inside)
 	rules := make([]vfp.Rule, 0, len(a.Rules))
 	for i, r := range a.Rules {
 		t := a.tags[i]
 		var some bool
-		if r.Sources, some = t.source.resolve(r.Sources, inside, outside); !some {
+		if r.Sources, some = scope.resolve(t.source, r.Sources); !some {
 			continue
 		}
-		if r.Destinations, some = t.destination.resolve(r.Destinations, inside, outside); !some {
+		if r.Destinations, some = scope.resolve(t.destination, r.Destinations); !some {
 			continue
 		}
 		rules = append(rules, r)
 	}
 	return rules
+}
+
+// tagScope is what tags mean in front of one network's addresses.
+type tagScope struct {
+	network         *VirtualNetwork
+	inside, outside []netip.Prefix
+}
+
+// resolve is what a side with the prefixes list and the tags t matches; false when no address can.
+func (s *tagScope) resolve(t sideTags, list []netip.Prefix) ([]netip.Prefix, bool) {
+	if t.security == nil {
+		return t.named.resolve(list, s.inside, s.outside)
+	}
+	list = s.network.tagged(t.security)
+	return list, len(list) > 0
 }
 
 // resolve adds what t means to list; false when the condition cannot be met by any address.
@@ -77,16 +113,28 @@ func (t tags) resolve(list, inside, outside []netip.Prefix) ([]netip.Prefix, boo
 	return list, len(list) > 0
 }
 
-// space is where v's addresses are.
-func (v *VirtualNetwork) space() []netip.Prefix {
+// reach is where the addresses are that v's endpoints reach.
+func (v *VirtualNetwork) reach() []netip.Prefix {
+	list := v.space()
+	for _, p := range v.Peers {
+		list = append(list, p.space()...)
+	}
+	return mergePrefixes(list)
+}
+
+// space is where v's own addresses are.
+func (v *VirtualNetwork) space() []netip.Prefix { return mergePrefixes(slices.Clone(v.prefixes())) }
+
+// prefixes of v; without any, its subnets'.
+func (v *VirtualNetwork) prefixes() []netip.Prefix {
 	if len(v.AddressPrefixes) > 0 {
-		return mergePrefixes(slices.Clone(v.AddressPrefixes))
+		return v.AddressPrefixes
 	}
 	var list []netip.Prefix
 	for _, s := range v.Subnets {
 		list = append(list, s.Prefix)
 	}
-	return mergePrefixes(list)
+	return list
 }
 
 // complement is every address outside list, which is sorted and without overlaps.
@@ -109,7 +157,7 @@ func complement(list []netip.Prefix) (out []netip.Prefix) {
 	return mergePrefixes(out)
 }
 
-// Tags of rule i, which stand beside its prefixes.
+// Tags of rule i, which stand beside its prefixes. A security tag is named by its reference's key.
 func (a *ACL) Tags(i int) (source, destination []string) {
 	if a.tags == nil {
 		return nil, nil
@@ -117,12 +165,12 @@ func (a *ACL) Tags(i int) (source, destination []string) {
 	return a.tags[i].source.words(), a.tags[i].destination.words()
 }
 
-func (t tags) words() (list []string) {
-	if t&tagVirtualNetwork != 0 {
+func (t sideTags) words() (list []string) {
+	if t.named&tagVirtualNetwork != 0 {
 		list = append(list, "VirtualNetwork")
 	}
-	if t&tagInternet != 0 {
+	if t.named&tagInternet != 0 {
 		list = append(list, "Internet")
 	}
-	return list
+	return append(list, t.security...)
 }

@@ -73,7 +73,7 @@ func TestTags(t *testing.T) {
 func TestTagWithoutAddresses(t *testing.T) {
 	v := &VirtualNetwork{AddressPrefixes: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}}
 	a := &ACL{Rules: []vfp.Rule{{ID: "internet"}, {ID: "network"}, {ID: "both"}},
-		tags: []ruleTags{{source: tagInternet}, {destination: tagVirtualNetwork}, {source: tagInternet | tagVirtualNetwork}}}
+		tags: []ruleTags{{source: sideTags{named: tagInternet}}, {destination: sideTags{named: tagVirtualNetwork}}, {source: sideTags{named: tagInternet | tagVirtualNetwork}}}}
 	got := a.rulesFor(v)
 	if len(got) != 2 || got[0].ID != "network" || got[1].ID != "both" || got[1].Sources != nil {
 		t.Errorf("%+v", got)

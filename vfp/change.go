@@ -12,7 +12,7 @@ const maxChange = 256
 // ChangeOf is the change of one ACL's rules that makes new of old; false when more than that is different, or nothing.
 func ChangeOf(old, new *Policy) (ACLChange, bool) {
 	if old == nil || new == nil || len(old.ACLs) != len(new.ACLs) || old.Encapsulation != new.Encapsulation || old.ProviderAddress != new.ProviderAddress ||
-		old.InnerMTU != new.InnerMTU || !slices.Equal(old.Subnets, new.Subnets) || !slices.Equal(old.Mappings, new.Mappings) {
+		old.InnerMTU != new.InnerMTU || !slices.Equal(old.Subnets, new.Subnets) || !slices.Equal(old.Mappings, new.Mappings) || !slices.Equal(old.Routes, new.Routes) {
 		return ACLChange{}, false
 	}
 	changed := -1

@@ -77,6 +77,7 @@ func TestChangeOfMore(t *testing.T) {
 		"a default":       func(p *Policy) { p.ACLs[0].Rules, p.ACLs[0].Default = nil, [2]Action{Block, Block} },
 		"a port":          func(p *Policy) { p.ACLs[0].Rules, p.Ports[0].Addresses = nil, []Address{{RDID: "s"}} },
 		"a subnet":        func(p *Policy) { p.ACLs[0].Rules, p.Subnets[0].VSID = nil, 2 },
+		"a route":         func(p *Policy) { p.ACLs[0].Rules, p.Routes = nil, []Route{{ID: "r"}} },
 		"a mapping":       func(p *Policy) { p.ACLs[0].Rules, p.Mappings = nil, []Mapping{{RDID: "r"}} },
 		"the MTU":         func(p *Policy) { p.ACLs[0].Rules, p.InnerMTU = nil, 1400 },
 		"a list":          func(p *Policy) { p.ACLs[0].Rules, p.ACLs = nil, append(p.ACLs, ACL{ID: "c"}) },

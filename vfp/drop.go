@@ -38,10 +38,12 @@ const (
 	DropIPOptions            DropReason = 28 // source routing: IPv4 LSRR and SSRR, IPv6 routing header
 	DropNAT                  DropReason = 29 // no port left to translate to, or nothing to translate
 	DropDHCPUnanswered       DropReason = 30 // a DHCP message the vSwitch has no answer to
+	DropRouteNone            DropReason = 31 // a user route leads nowhere
+	DropNextHop              DropReason = 32 // nobody in the routing domain has the address of a user route's next hop
 )
 
 // LastDropReason is the highest there is.
-const LastDropReason = DropDHCPUnanswered
+const LastDropReason = DropNextHop
 
 // DropReasons is how many reasons the kernel counts per port.
 const DropReasons = 64
@@ -78,6 +80,8 @@ var dropReasonText = map[DropReason]string{
 	DropIPOptions:            "ip-options",
 	DropNAT:                  "nat",
 	DropDHCPUnanswered:       "dhcp-unanswered",
+	DropRouteNone:            "route-none",
+	DropNextHop:              "next-hop",
 }
 
 func (r DropReason) String() string {

@@ -119,19 +119,29 @@ type viewer struct {
 	p     *Policy
 	port  *Port
 	own   []*Subnet // the port's, by VSID
-	reach []*Subnet // of its routing domains, by VSID
+	reach []*Subnet // of its routing domains and their peers, by VSID
 }
 
 func (v *viewer) subnets() {
+	mapped := map[encap.VSID]bool{}
+	for i := range v.p.Mappings {
+		if m := &v.p.Mappings[i]; v.inDomain(m.RDID) {
+			mapped[m.VSID] = true
+		}
+	}
 	for i := range v.p.Subnets {
 		s := &v.p.Subnets[i]
 		if slices.ContainsFunc(v.port.Addresses, func(a Address) bool { return a.VSID == s.VSID }) {
 			v.own = append(v.own, s)
 		}
-		if slices.ContainsFunc(v.port.Addresses, func(a Address) bool { return a.RDID == s.RDID }) {
+		if v.inDomain(s.RDID) || mapped[s.VSID] {
 			v.reach = append(v.reach, s)
 		}
 	}
+}
+
+func (v *viewer) inDomain(rdid string) bool {
+	return slices.ContainsFunc(v.port.Addresses, func(a Address) bool { return a.RDID == rdid })
 }
 
 // addressType is the group type that fits all addresses.

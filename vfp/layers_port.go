@@ -1,6 +1,7 @@
 package vfp
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -33,14 +34,20 @@ func (v *viewer) security() []GroupView {
 	if v.port.DHCP != nil {
 		guard(&out, "dhcp", "answer", DropNone, Condition{"protocol", "udp"}, Condition{"destination port", "67"})
 	}
-	guard(&out, "source-address", "block", DropCASpoof, Condition{"source", "not " + texts(all)})
+	if !v.port.Forwards {
+		guard(&out, "source-address", "block", DropCASpoof, Condition{"source", "not " + texts(all)})
+	}
 	guard(&out, "dhcp-guard", "block", DropDHCPGuard, Condition{"protocol", "udp"}, Condition{"source port", "67,547"})
 	v.multicast(&out, guard)
 	v.bandwidth(&out, guard)
 	guard(&out, "endpoint", "allow", DropNone)
 	in := GroupView{Name: "port-security", Direction: Inbound, Type: kind, Priority: 1}
 	v.bandwidth(&in, guard)
-	guard(&in, "endpoint", "allow", DropNone, Condition{"destination", texts(all)})
+	if v.port.Forwards {
+		guard(&in, "next-hop", "allow", DropNone)
+	} else {
+		guard(&in, "endpoint", "allow", DropNone, Condition{"destination", texts(all)})
+	}
 	return []GroupView{out, in}
 }
 
@@ -114,19 +121,67 @@ func (v *viewer) hasNAT() bool {
 	return slices.ContainsFunc(v.own, func(s *Subnet) bool { return s.NAT.IsValid() })
 }
 
+// userRoutes are the routes of the own subnets, longest first.
+func (v *viewer) userRoutes() []GroupView {
+	var routes []*Route
+	for i := range v.p.Routes {
+		if r := &v.p.Routes[i]; slices.ContainsFunc(v.own, func(s *Subnet) bool { return s.VSID == r.VSID }) {
+			routes = append(routes, r)
+		}
+	}
+	if len(routes) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(routes, func(a, b *Route) int { return cmp.Compare(b.Prefix.Bits(), a.Prefix.Bits()) })
+	g := GroupView{Name: GroupUserRoutes, Direction: Outbound, Type: addressType(v.addresses()), Priority: 1}
+	for _, r := range routes {
+		rule := RuleView{ID: r.Name(), Type: "route", Priority: uint32(len(g.Rules) + 1),
+			Conditions: []Condition{{"destination", r.Prefix.String()}, {"vsid", vsidText(r.VSID)}}, Action: r.what()}
+		g.Rules = append(g.Rules, rule)
+	}
+	return []GroupView{g}
+}
+
+// GroupUserRoutes is the group of routes that come before the router's own.
+const GroupUserRoutes = "user-routes"
+
+// Name of a route for people.
+func (r *Route) Name() string {
+	if r.ID == "" {
+		return "system-" + r.Prefix.String()
+	}
+	return r.ID
+}
+
+func (r *Route) what() string {
+	switch r.Action {
+	case RouteNone:
+		return "block"
+	case RouteInternet:
+		return "outside"
+	case RouteAppliance:
+		return "to appliance " + r.NextHop.String()
+	}
+	return "by the router"
+}
+
 // router finds the destination: in the own subnet as it is, in another by way of the distributed router.
 func (v *viewer) router() []GroupView {
-	g := GroupView{Name: "router", Direction: Outbound, Type: addressType(v.addresses()), Priority: 1}
+	groups := v.userRoutes()
+	g := GroupView{Name: "router", Direction: Outbound, Type: addressType(v.addresses()), Priority: uint32(len(groups) + 1)}
 	for _, s := range v.reach {
 		action := "route by mapping"
-		if slices.Contains(v.own, s) {
+		switch {
+		case slices.Contains(v.own, s):
 			action = "forward by mapping"
+		case !v.inDomain(s.RDID):
+			action = "route by mapping, to a peered network"
 		}
 		g.Rules = append(g.Rules, RuleView{ID: "subnet-" + vsidText(s.VSID), Type: "route", Priority: uint32(len(g.Rules) + 1),
 			Conditions: []Condition{{"destination", s.Prefix.String()}, {"rdid", s.RDID}}, Action: action})
 	}
 	g.Rules = append(g.Rules, RuleView{ID: "no-mapping", Type: "route", Priority: lastPriority, Action: "block", counter: counterRef{drop: DropNoMapping}})
-	return []GroupView{g}
+	return append(groups, g)
 }
 
 // rewrite is what routing does to a packet.
@@ -168,7 +223,7 @@ func (v *viewer) providers(s *Subnet) string {
 	var one netip.Addr
 	for i := range v.p.Mappings {
 		m := &v.p.Mappings[i]
-		if m.VSID != s.VSID || m.RDID != s.RDID || m.PA == v.p.ProviderAddress {
+		if m.VSID != s.VSID || m.PA == v.p.ProviderAddress {
 			continue
 		}
 		if one.IsValid() && one != m.PA {

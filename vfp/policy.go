@@ -21,6 +21,7 @@ type Policy struct {
 	InnerMTU int
 	Subnets  []Subnet  // by VSID
 	Mappings []Mapping // by RDID, then CA
+	Routes   []Route   // by VSID, then prefix
 	ACLs     []ACL     // by ID
 	Ports    []Port    // by ID
 }
@@ -62,11 +63,42 @@ const MaxReplicas = 64
 
 // Mapping says where a CA lives.
 type Mapping struct {
-	RDID string
+	RDID string // of those who may send to the CA: its own, or one peered with it
 	CA   netip.Addr
 	VSID encap.VSID // of the CA's subnet: the id that encapsulated packets to it carry
 	MAC  MAC
 	PA   netip.Addr // provider address of its host; this host's own for local endpoints
+	// Forwards says that its endpoint passes on what others send: its host may send any source address.
+	Forwards bool
+}
+
+// Route says where packets go that endpoints of a subnet send to addresses of a prefix: the longest that matches decides.
+// Without one they go where the destination's mapping says.
+type Route struct {
+	ID      string     // resourceRef; empty: a route of the system's own, which is there to be longer than another
+	VSID    encap.VSID // of the subnet
+	Prefix  netip.Prefix
+	Action  RouteAction
+	NextHop netip.Addr // RouteAppliance: CA of the endpoint that passes the packets on, in the subnet's routing domain
+}
+
+// CompareRoutes is the order of Policy.Routes.
+func CompareRoutes(a, b Route) int {
+	return cmp.Or(cmp.Compare(a.VSID, b.VSID), a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
+}
+
+// RouteAction is what a route does.
+type RouteAction uint8
+
+const (
+	RouteLocal     RouteAction = 0 // by the destination's mapping
+	RouteNone      RouteAction = 1 // nowhere
+	RouteInternet  RouteAction = 2 // outside the routing domain, whatever mappings say
+	RouteAppliance RouteAction = 3 // to the next hop
+)
+
+func (a RouteAction) String() string {
+	return [...]string{"local", "none", "internet", "appliance"}[a]
 }
 
 // ACL is an access control list, stored once however many ports refer to it.
@@ -164,6 +196,9 @@ type Port struct {
 	Addresses []Address // by CA; at least one
 	// AllowMACSpoofing accepts any source MAC (portSettings.macSpoofingEnabled); source CAs are checked all the same.
 	AllowMACSpoofing bool
+	// Forwards lets the endpoint send packets with other source addresses than its own, and receive those with other
+	// destinations: it is somebody's next hop.
+	Forwards bool
 	// DHCP, when set, lets the vSwitch answer the endpoint's DHCPv4 requests; otherwise they go nowhere.
 	DHCP   *DHCP
 	Limits FlowLimits

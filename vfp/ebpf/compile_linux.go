@@ -58,8 +58,11 @@ type tables struct {
 	mappings  rows[vswitchMapping]
 	addresses rows[vswitchAddress]
 	dhcps     rows[vswitchDhcp]
-	ports     map[uint32]vswitchPort // by index
-	acls      map[uint32]*heldACL    // by number; nil for what was read back
+	routes    rows[vswitchRoute]
+	// Ports by VSID and MAC, and provider addresses by domain, that pass on packets of others.
+	forwarders, forwardHosts rows[uint32]
+	ports                    map[uint32]vswitchPort // by index
+	acls                     map[uint32]*heldACL    // by number; nil for what was read back
 }
 
 // device is what a port's device turned out to be.
@@ -68,8 +71,9 @@ type device struct {
 	veth    bool
 }
 
-type home struct {
-	rdid string
+// place is a CA in its own subnet.
+type place struct {
+	vsid encap.VSID
 	ca   netip.Addr
 }
 
@@ -79,21 +83,30 @@ type compiler struct {
 	p      *vfp.Policy
 	t      *tables
 	index  map[string]uint32 // of the ports whose device exists
-	owner  map[home]uint32
+	owner  map[place]uint32
 	domain map[string]uint32
 	pas    map[netip.Addr]uint32
+	routed map[encap.VSID]bool // subnets with routes
+	// forwardHosts are the keys of those in t.
+	forwardHosts map[rowKey]bool
 }
 
 // compile turns a policy into tables. devices holds the ports whose device exists.
 func (d *Datapath) compile(p *vfp.Policy, devices map[string]device) (*tables, error) {
-	c := &compiler{Datapath: d, p: p, index: map[string]uint32{}, owner: map[home]uint32{}, domain: map[string]uint32{}, pas: map[netip.Addr]uint32{},
+	c := &compiler{Datapath: d, p: p, index: map[string]uint32{}, owner: map[place]uint32{}, domain: map[string]uint32{}, pas: map[netip.Addr]uint32{}, routed: map[encap.VSID]bool{}, forwardHosts: map[rowKey]bool{},
 		t: &tables{ports: map[uint32]vswitchPort{}, acls: map[uint32]*heldACL{}}}
+	for i := range p.Routes {
+		c.routed[p.Routes[i].VSID] = true
+	}
 	for _, step := range []func() error{c.host, func() error { return c.ports(devices) }, c.subnets, c.mappings} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
 	c.floods()
+	c.routes()
+	c.t.forwarders.sort()
+	c.t.forwardHosts.sort()
 	c.t.subnets.sort()
 	c.t.floods.sort()
 	c.t.mappings.sort()
@@ -191,8 +204,8 @@ func (c *compiler) ports(devices map[string]device) error {
 			if err != nil {
 				return fmt.Errorf("port %s: %w", port.ID, err)
 			}
-			c.t.addresses = append(c.t.addresses, row2(rowKey{index, mapped(a.CA)}, row))
-			c.owner[home{a.RDID, a.CA}] = index
+			c.t.addresses = append(c.t.addresses, row2(rowKey{high: index, ca: mapped(a.CA)}, row))
+			c.owner[place{a.VSID, a.CA}] = index
 			switch {
 			case a.CA.Is4() && v.Vsid == 0:
 				v.Vsid, v.Ca = uint32(a.VSID), word(a.CA)
@@ -201,6 +214,7 @@ func (c *compiler) ports(devices map[string]device) error {
 			}
 		}
 		c.t.ports[index] = v
+		c.forwarder(port, index, &v)
 		if port.DHCP != nil && v.Vsid != 0 {
 			c.t.dhcps = append(c.t.dhcps, row2(rowKey{high: index}, c.dhcp(port)))
 		}
@@ -210,6 +224,9 @@ func (c *compiler) ports(devices map[string]device) error {
 
 func (c *compiler) address(a *vfp.Address, acls map[string]*vfp.ACL, loaded map[string]uint32) (row vswitchAddress, err error) {
 	row.Vsid = uint32(a.VSID)
+	if c.routed[a.VSID] {
+		row.Flags = addressRoutes
+	}
 	if row.Domain, err = c.domainOf(a.RDID); err != nil {
 		return row, err
 	}
@@ -242,6 +259,7 @@ const (
 	portLimitOut         = 8
 	portLimitIn          = 16
 	portMirror           = 32
+	portForwards         = 64
 
 	encapERSPAN = 3
 )
@@ -255,6 +273,7 @@ func (c *compiler) port(p *vfp.Port, dev device) (v vswitchPort, err error) {
 	}
 	set(dev.veth, portVeth)
 	set(p.AllowMACSpoofing, portAllowMACSpoofing)
+	set(p.Forwards, portForwards)
 	set(p.DHCP != nil, portDHCP)
 	set(p.Bandwidth[vfp.Outbound].BitsPerSecond > 0, portLimitOut)
 	set(p.Bandwidth[vfp.Inbound].BitsPerSecond > 0, portLimitIn)
@@ -383,8 +402,11 @@ func (c *compiler) mappings() error {
 			if pa == 0 {
 				continue // of the other family: nobody can be reached there
 			}
-			v := vswitchMapping{Pa: pa, Vsid: uint32(m.VSID), Mac: m.MAC, Port: c.owner[home{m.RDID, m.CA}]}
-			all = append(all, row2(rowKey{domain, mapped(m.CA)}, v))
+			if m.Forwards {
+				c.forwardHost(domain, pa)
+			}
+			v := vswitchMapping{Pa: pa, Vsid: uint32(m.VSID), Mac: m.MAC, Port: c.owner[place{m.VSID, m.CA}]}
+			all = append(all, row2(rowKey{high: domain, ca: mapped(m.CA)}, v))
 		}
 		blocks[domain] = append(blocks[domain], all[start:]...)
 	}

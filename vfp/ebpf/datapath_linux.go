@@ -235,11 +235,24 @@ func (d *Datapath) readSlots(c *vswitchControl) error {
 	if err != nil {
 		return fmt.Errorf("map addresses: %w", err)
 	}
+	routes, err := read[prefixKey, vswitchRoute](d.objs.Routes)
+	if err != nil {
+		return fmt.Errorf("map routes: %w", err)
+	}
+	forwarders, err := read[caKey, uint32](d.objs.Forwarders)
+	if err != nil {
+		return fmt.Errorf("map forwarders: %w", err)
+	}
+	forwardHosts, err := read[caKey, uint32](d.objs.ForwardHosts)
+	if err != nil {
+		return fmt.Errorf("map forward_hosts: %w", err)
+	}
 	for s := range d.slot {
 		t := &d.slot[s]
 		t.host = c.Host[s]
 		t.host.Generation = 0
 		t.subnets, t.floods, t.dhcps, t.mappings, t.addresses = subnets[s], floods[s], dhcps[s], mappings[s], addresses[s]
+		t.routes, t.forwarders, t.forwardHosts = routes[s], forwarders[s], forwardHosts[s]
 		t.ports = map[uint32]vswitchPort{}
 		for index := range d.idents.used[kindPort] {
 			var p vswitchPort
@@ -373,6 +386,9 @@ func (d *Datapath) compare(want *tables) (touched map[uint32]bool, changed bool)
 	floods, noFloods := have.floods.difference(want.floods)
 	dhcps, noDHCPs := have.dhcps.difference(want.dhcps)
 	touched = map[uint32]bool{}
+	rerouted := have.rerouted(want)
+	forwarders, noForwarders := have.forwarders.difference(want.forwarders)
+	hosts, noHosts := have.forwardHosts.difference(want.forwardHosts)
 	addresses, lost := have.addresses.difference(want.addresses)
 	for _, r := range addresses {
 		touched[r.key.high] = true
@@ -380,15 +396,15 @@ func (d *Datapath) compare(want *tables) (touched map[uint32]bool, changed bool)
 	for _, k := range lost {
 		touched[k.high] = true
 	}
-	if len(domains) > 0 {
+	if len(domains)+len(rerouted) > 0 {
 		for _, r := range want.addresses {
-			if domains[r.val.Domain] {
+			if domains[r.val.Domain] || rerouted[r.val.Vsid] {
 				touched[r.key.high] = true
 			}
 		}
 	}
 	changed = len(domains) > 0 || len(touched) > 0 || have.host != want.host || len(have.ports) != len(want.ports) ||
-		len(floods)+len(noFloods)+len(dhcps)+len(noDHCPs) > 0
+		len(floods)+len(noFloods)+len(dhcps)+len(noDHCPs)+len(rerouted)+len(forwarders)+len(noForwarders)+len(hosts)+len(noHosts) > 0
 	for index, v := range want.ports {
 		if old, ok := have.ports[index]; !ok || old != v {
 			changed = true
@@ -433,6 +449,15 @@ func (d *Datapath) swap(want *tables, touched map[uint32]bool) (err error) {
 	}
 	if err := write(d.objs.Addresses, s, have.addresses, want.addresses, caKeyOf); err != nil {
 		return fmt.Errorf("map addresses: %w", err)
+	}
+	if err := write(d.objs.Routes, s, have.routes, want.routes, prefixKeyOf); err != nil {
+		return fmt.Errorf("map routes: %w", err)
+	}
+	if err := write(d.objs.Forwarders, s, have.forwarders, want.forwarders, caKeyOf); err != nil {
+		return fmt.Errorf("map forwarders: %w", err)
+	}
+	if err := write(d.objs.ForwardHosts, s, have.forwardHosts, want.forwardHosts, caKeyOf); err != nil {
+		return fmt.Errorf("map forward_hosts: %w", err)
 	}
 	for index := range have.ports {
 		if _, ok := want.ports[index]; !ok {

@@ -123,6 +123,8 @@ func (d *Datapath) Flows() ([]vfp.Flow, error) {
 			}
 		}
 		switch {
+		case f.Nowhere != 0:
+			v.Transposition = "nowhere: " + vfp.DropReason(f.Nowhere).String()
 		case f.PeerFlags&peerNAT != 0:
 			v.Transposition = fmt.Sprintf("as %s port %d", addrOf(f.NatAddress), swap16(f.NatPort))
 		case f.PeerPort != 0:

@@ -13,13 +13,17 @@ import (
 type rowKey struct {
 	high uint32
 	ca   [16]byte // IPv4-mapped for IPv4; zero where the map's key has no address
+	bits uint8    // of a prefix, in the mapped form; zero where the map's key has none
 }
 
 func (k rowKey) compare(other rowKey) int {
 	if c := cmp.Compare(k.high, other.high); c != 0 {
 		return c
 	}
-	return bytes.Compare(k.ca[:], other.ca[:])
+	if c := bytes.Compare(k.ca[:], other.ca[:]); c != 0 {
+		return c
+	}
+	return cmp.Compare(k.bits, other.bits)
 }
 
 // wireKey is a rowKey in the shape of a map's key.
@@ -28,15 +32,30 @@ type wireKey interface {
 	row() (key rowKey, slot uint32)
 }
 
-// caKey is the key of mappings and addresses.
+// caKey is the key of mappings, addresses and those who forward.
 type caKey struct {
 	HighSlot uint32
 	CA       [16]byte
 }
 
-func (k caKey) row() (rowKey, uint32) { return rowKey{k.HighSlot >> 1, k.CA}, k.HighSlot & 1 }
+func (k caKey) row() (rowKey, uint32) { return rowKey{high: k.HighSlot >> 1, ca: k.CA}, k.HighSlot & 1 }
 
 func caKeyOf(k rowKey, slot uint32) caKey { return caKey{k.high<<1 | slot, k.ca} }
+
+// prefixKey is the key of routes.
+type prefixKey struct {
+	Bits     uint32 // of what follows
+	HighSlot uint32
+	CA       [16]byte
+}
+
+func (k prefixKey) row() (rowKey, uint32) {
+	return rowKey{high: k.HighSlot >> 1, ca: k.CA, bits: uint8(k.Bits - 32)}, k.HighSlot & 1
+}
+
+func prefixKeyOf(k rowKey, slot uint32) prefixKey {
+	return prefixKey{32 + uint32(k.bits), k.high<<1 | slot, k.ca}
+}
 
 // wordKey is the key of the other ones.
 type wordKey struct{ HighSlot uint32 }

@@ -51,6 +51,7 @@ type vswitchAddress struct {
 	_      structs.HostLayout
 	Vsid   uint32
 	Domain uint32
+	Flags  uint32
 	Acls   [12]uint32
 }
 
@@ -146,7 +147,7 @@ type vswitchFlow struct {
 	IcmpType        uint8
 	IcmpCode        uint8
 	Meter           uint8
-	Pad             uint8
+	Nowhere         uint8
 	NatPort         uint16
 	Port            uint32
 	CreditedPackets [2]uint32
@@ -163,6 +164,13 @@ type vswitchFlowKey struct {
 	VsidProto uint32
 	Lport     uint16
 	Rport     uint16
+	Transit   uint32
+}
+
+type vswitchForwarderKey struct {
+	_         structs.HostLayout
+	WhereSlot uint32
+	Who       vswitchAddr
 }
 
 type vswitchFragment struct {
@@ -201,7 +209,7 @@ type vswitchHost struct {
 	Relay           uint32
 	V6              uint32
 	Nat             uint32
-	Pad             uint32
+	Forwards        uint32
 	Pa6             vswitchAddr
 	FlowsShared     uint32
 	FlowsGuaranteed uint32
@@ -293,6 +301,7 @@ type vswitchReceiver struct {
 type vswitchRingEntry struct {
 	_       structs.HostLayout
 	Flow    vswitchFlowKey
+	Pad     uint32
 	Created uint64
 }
 
@@ -300,6 +309,19 @@ type vswitchRingKey struct {
 	_        structs.HostLayout
 	Port     uint32
 	Position uint32
+}
+
+type vswitchRoute struct {
+	_       structs.HostLayout
+	Action  uint32
+	NextHop vswitchAddr
+}
+
+type vswitchRouteKey struct {
+	_          structs.HostLayout
+	Prefixlen  uint32
+	SubnetSlot uint32
+	To         vswitchAddr
 }
 
 type vswitchStats struct {
@@ -374,13 +396,15 @@ type vswitchWork struct {
 		FlowHit   uint8
 		Absent    uint8
 		NoMark    uint8
-		Pad       [2]uint8
-		_         [1]byte
+		Relayed   uint8
+		Congested uint8
+		Pad       uint8
 		Room      uint32
-		Congested uint32
+		Transit   uint32
 	}
 	Flow   vswitchFlow
 	Key    vswitchFlowKey
+	_      [4]byte
 	Traced [2]vswitchFlow
 	First  struct {
 		_        structs.HostLayout
@@ -463,10 +487,11 @@ type vswitchWork struct {
 		FlowHit   uint8
 		Absent    uint8
 		NoMark    uint8
-		Pad       [2]uint8
-		_         [1]byte
+		Relayed   uint8
+		Congested uint8
+		Pad       uint8
 		Room      uint32
-		Congested uint32
+		Transit   uint32
 	}
 	Receiver struct {
 		_ structs.HostLayout
@@ -505,10 +530,11 @@ type vswitchWork struct {
 		FlowHit   uint8
 		Absent    uint8
 		NoMark    uint8
-		Pad       [2]uint8
-		_         [1]byte
+		Relayed   uint8
+		Congested uint8
+		Pad       uint8
 		Room      uint32
-		Congested uint32
+		Transit   uint32
 	}
 	Receiving struct {
 		_      structs.HostLayout
@@ -556,6 +582,8 @@ const (
 	vswitchMapFloods        = "floods"
 	vswitchMapFlowTotal     = "flow_total"
 	vswitchMapFlows         = "flows"
+	vswitchMapForwardHosts  = "forward_hosts"
+	vswitchMapForwarders    = "forwarders"
 	vswitchMapFragments     = "fragments"
 	vswitchMapIdents        = "idents"
 	vswitchMapLowDevices    = "low_devices"
@@ -568,6 +596,7 @@ const (
 	vswitchMapPortStates    = "port_states"
 	vswitchMapPorts         = "ports"
 	vswitchMapRings         = "rings"
+	vswitchMapRoutes        = "routes"
 	vswitchMapRuleCounters  = "rule_counters"
 	vswitchMapRuleEvents    = "rule_events"
 	vswitchMapSlow          = "slow"
@@ -657,6 +686,8 @@ type vswitchMapSpecs struct {
 	Floods       *ebpf.MapSpec `ebpf:"floods"`
 	FlowTotal    *ebpf.MapSpec `ebpf:"flow_total"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
+	ForwardHosts *ebpf.MapSpec `ebpf:"forward_hosts"`
+	Forwarders   *ebpf.MapSpec `ebpf:"forwarders"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	Idents       *ebpf.MapSpec `ebpf:"idents"`
 	LowDevices   *ebpf.MapSpec `ebpf:"low_devices"`
@@ -669,6 +700,7 @@ type vswitchMapSpecs struct {
 	PortStates   *ebpf.MapSpec `ebpf:"port_states"`
 	Ports        *ebpf.MapSpec `ebpf:"ports"`
 	Rings        *ebpf.MapSpec `ebpf:"rings"`
+	Routes       *ebpf.MapSpec `ebpf:"routes"`
 	RuleCounters *ebpf.MapSpec `ebpf:"rule_counters"`
 	RuleEvents   *ebpf.MapSpec `ebpf:"rule_events"`
 	Slow         *ebpf.MapSpec `ebpf:"slow"`
@@ -722,6 +754,8 @@ type vswitchMaps struct {
 	Floods       *ebpf.Map `ebpf:"floods"`
 	FlowTotal    *ebpf.Map `ebpf:"flow_total"`
 	Flows        *ebpf.Map `ebpf:"flows"`
+	ForwardHosts *ebpf.Map `ebpf:"forward_hosts"`
+	Forwarders   *ebpf.Map `ebpf:"forwarders"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	Idents       *ebpf.Map `ebpf:"idents"`
 	LowDevices   *ebpf.Map `ebpf:"low_devices"`
@@ -734,6 +768,7 @@ type vswitchMaps struct {
 	PortStates   *ebpf.Map `ebpf:"port_states"`
 	Ports        *ebpf.Map `ebpf:"ports"`
 	Rings        *ebpf.Map `ebpf:"rings"`
+	Routes       *ebpf.Map `ebpf:"routes"`
 	RuleCounters *ebpf.Map `ebpf:"rule_counters"`
 	RuleEvents   *ebpf.Map `ebpf:"rule_events"`
 	Slow         *ebpf.Map `ebpf:"slow"`
@@ -761,6 +796,8 @@ func (m *vswitchMaps) Close() error {
 		m.Floods,
 		m.FlowTotal,
 		m.Flows,
+		m.ForwardHosts,
+		m.Forwarders,
 		m.Fragments,
 		m.Idents,
 		m.LowDevices,
@@ -773,6 +810,7 @@ func (m *vswitchMaps) Close() error {
 		m.PortStates,
 		m.Ports,
 		m.Rings,
+		m.Routes,
 		m.RuleCounters,
 		m.RuleEvents,
 		m.Slow,

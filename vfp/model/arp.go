@@ -51,9 +51,8 @@ func (pl *Pipeline) arp(t *vfp.Trace, port *vfp.Port, b []byte) vfp.Trace {
 
 // neighbour is who else has the address in the subnet of one of the port's.
 func (pl *Pipeline) neighbour(port *vfp.Port, at *vfp.Address, target netip.Addr) *vfp.Mapping {
-	who := home{at.RDID, target}
-	m := pl.mappings[who]
-	if m == nil || m.VSID != at.VSID || pl.owners[who] == port {
+	m := pl.mappings[home{at.RDID, target}]
+	if m == nil || m.VSID != at.VSID || pl.owners[place{at.VSID, target}] == port {
 		return nil
 	}
 	return m

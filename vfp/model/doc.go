@@ -13,7 +13,7 @@
 //	ND, MLD         an endpoint speaks only of its own addresses and is no router; solicitations are answered (nd.go);
 //	                MLD goes nowhere, for nobody learns from it
 //	DHCPv4          requests are answered where the port has it (dhcp.go)
-//	source CA       one of the port's
+//	source CA       one of the port's; a port that forwards may send any that can be routed (routing.go)
 //	group           multicast and broadcast only where the subnet replicates
 //	fragments       a later one takes over what its datagram's first said, which must have come before (fragment.go)
 //	DHCP guard      the endpoint is no DHCP server, of either family
@@ -24,7 +24,8 @@
 //	flow table      a live flow of the present policy skips what follows; one of an earlier policy is judged again by
 //	                what its first packet was (flow.go)
 //	ACLs            every ACL of the address must allow, admin's first (acl.go)
-//	routing         the destination CA's mapping in the routing domain. Without one: the gateway answers an echo, and
+//	routing         the longest user route of the subnet, if it has any, may name another next hop, or none (routing.go);
+//	                else the destination CA's mapping in the routing domain. Without one: the gateway answers an echo, and
 //	                a subnet with NAT sends TCP, UDP and echo requests outside (nat.go)
 //	limits          the port's flow table and its ring of half-open flows have room for a new flow (ring.go)
 //	next hop        destination MAC; TTL, and size when the destination is elsewhere: the router's ICMP errors tell the
@@ -46,7 +47,8 @@
 //	                here is left to the host
 //	inner headers   as above; no ND, MLD; congestion (RFC 6040); fragments
 //	group           only where the subnet replicates, from the host where the source CA lives, to ports here
-//	destination     a port here, its MAC; the outer source is not this host, and is where the inner source lives
+//	destination     a port here, its MAC; the outer source is not this host, and is where the inner source lives, or a host
+//	                with an endpoint that forwards
 //	inbound layers
 //
 // # Flows

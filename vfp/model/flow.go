@@ -15,6 +15,7 @@ type flowKey struct {
 	proto         uint8
 	local, remote netip.Addr
 	lport, rport  uint16
+	transit       string // the port that passes it on; empty: local is the port's own
 }
 
 type flow struct {
@@ -30,9 +31,11 @@ type flow struct {
 	policy  *vfp.Policy // by which it was judged
 	drop    vfp.DropReason
 	rules   []decision
-	peer    vfp.Mapping
-	nat     bool   // the other end is outside; peer is empty
-	natPort uint16 // by which it is known there, for as long as the flow lives
+	peer    vfp.Mapping    // where its packets go: the other end, or an appliance on the way to it
+	via     bool           // an appliance
+	nowhere vfp.DropReason // why what came in cannot be answered; peer is empty
+	nat     bool           // the other end is outside; peer is empty
+	natPort uint16         // by which it is known there, for as long as the flow lives
 	natAddr netip.Addr
 	class   vfp.MeterClass
 	packets [2]uint64
@@ -46,13 +49,15 @@ type hop struct {
 	vsid     encap.VSID // of the port's address
 	dir      vfp.Direction
 	routed   bool       // outbound: it is addressed to the router
+	transit  string     // the port, when it passes on what is not its own; see flowKey
+	relayed  bool       // inbound from a port here that passes packets on
 	outerSrc netip.Addr // invalid when the packet comes from this host
 	now      time.Duration
 	bytes    int // of the frame
 }
 
 func (h *hop) key() flowKey {
-	k := flowKey{h.vsid, h.proto, h.src, h.dst, h.sport, h.dport}
+	k := flowKey{h.vsid, h.proto, h.src, h.dst, h.sport, h.dport, h.transit}
 	if h.dir == vfp.Inbound {
 		k.local, k.remote, k.lport, k.rport = h.dst, h.src, h.dport, h.sport
 	}
@@ -85,35 +90,41 @@ func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 	if old != nil && old.policy == pl.policy {
 		return old, vfp.DropNone
 	}
-	at := addressOf(h.port, key.local)
+	at := guarding(h.port, key)
 	if at == nil {
 		return nil, vfp.DropNoPort
 	}
-	if h.dir == vfp.Inbound {
-		m := pl.mappings[home{at.RDID, key.remote}]
-		if m == nil {
+	if h.dir == vfp.Inbound && !h.relayed {
+		if h.outerSrc.IsValid() {
+			if reason := pl.comesFrom(at.RDID, key.remote, h.outerSrc); reason != 0 {
+				return nil, reason
+			}
+		} else if pl.mappings[home{at.RDID, key.remote}] == nil {
 			return nil, vfp.DropNoMapping
-		}
-		if h.outerSrc.IsValid() && m.PA != h.outerSrc {
-			return nil, vfp.DropPASpoof
 		}
 	}
 	if old != nil {
-		return pl.judgeAgain(h.port, key, old, t)
+		return pl.judgeAgain(h.port, key, old, h.dir, t)
 	}
 	f := &flow{port: h.port.ID, direction: h.dir, created: h.now, last: h.now,
 		tcpFlags: h.tcpFlags, icmpType: h.icmpType, icmpCode: h.icmpCode}
-	mapped := pl.judge(f, at, key, t)
+	reason := pl.judge(f, at, key, t)
 	if f.drop != 0 { // forbidden flows take no room
 		pl.countRules(f.rules, h.bytes)
 		pl.logged(h, f.rules)
 		return nil, f.drop
 	}
-	if !mapped {
+	switch {
+	case reason == 0:
+	case h.dir == vfp.Inbound:
+		f.strand(reason)
+	case reason == vfp.DropNoMapping:
 		if reason := pl.translatable(h, at); reason != 0 {
 			return nil, reason
 		}
 		f.outside()
+	default:
+		return nil, reason
 	}
 	if reason := pl.create(h, key, f); reason != 0 {
 		return nil, reason
@@ -121,8 +132,8 @@ func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 	return f, vfp.DropNone
 }
 
-// judge asks the present policy about a flow, and reports whether the routing domain knows its other end.
-func (pl *Pipeline) judge(f *flow, at *vfp.Address, key flowKey, t *vfp.Trace) bool {
+// judge asks the present policy about a flow. It returns why there is no way to its other end, if there is none.
+func (pl *Pipeline) judge(f *flow, at *vfp.Address, key flowKey, t *vfp.Trace) vfp.DropReason {
 	first := packet{v6: key.local.Is6(), src: key.local, dst: key.remote, proto: key.proto, sport: key.lport, dport: key.rport,
 		tcpFlags: f.tcpFlags, icmpType: f.icmpType, icmpCode: f.icmpCode}
 	if f.direction == vfp.Inbound {
@@ -130,33 +141,50 @@ func (pl *Pipeline) judge(f *flow, at *vfp.Address, key flowKey, t *vfp.Trace) b
 	}
 	f.drop, f.rules = pl.classify(at, &first, f.direction, t)
 	f.policy = pl.policy
-	m := pl.mappings[home{at.RDID, key.remote}]
-	if m == nil {
-		return false
+	f.class = vfp.MeterNetwork
+	if m := pl.mappings[home{at.RDID, key.remote}]; m != nil && m.VSID == at.VSID {
+		f.class = vfp.MeterSubnet
 	}
-	f.peer, f.nat, f.class = *m, false, vfp.MeterSubnet
-	if m.VSID != at.VSID {
-		f.class = vfp.MeterNetwork
+	if f.drop != 0 {
+		t = &vfp.Trace{} // the way it would go is no step of its own
 	}
-	return true
+	m, via, reason := pl.nextHop(at, key.remote, t)
+	if reason != 0 {
+		return reason
+	}
+	f.peer, f.via, f.nowhere, f.nat = *m, via, 0, false
+	return vfp.DropNone
 }
 
 // outside marks a flow whose other end no mapping knows.
-func (f *flow) outside() { f.peer, f.nat, f.class = vfp.Mapping{}, true, vfp.MeterOutside }
+func (f *flow) outside() {
+	f.peer, f.via, f.nowhere, f.nat, f.class = vfp.Mapping{}, false, 0, true, vfp.MeterOutside
+}
 
-// judgeAgain asks the present policy about a flow that an earlier one let in. The flow stays as it was when it has lost its
-// other end.
-func (pl *Pipeline) judgeAgain(port *vfp.Port, key flowKey, old *flow, t *vfp.Trace) (*flow, vfp.DropReason) {
-	at := addressOf(port, key.local)
+// strand marks a flow that was started from the other end, to which there is no way.
+func (f *flow) strand(reason vfp.DropReason) {
+	f.peer, f.via, f.nowhere, f.nat = vfp.Mapping{}, false, reason, false
+}
+
+// judgeAgain asks the present policy about a flow that an earlier one let in, because of a packet in a direction. The flow
+// stays as it was when it has lost the way to its other end, and the packet was to go it.
+func (pl *Pipeline) judgeAgain(port *vfp.Port, key flowKey, old *flow, dir vfp.Direction, t *vfp.Trace) (*flow, vfp.DropReason) {
+	at := guarding(port, key)
 	if at == nil {
 		return nil, vfp.DropNoPort
 	}
 	f := *old
-	if !pl.judge(&f, at, key, t) {
-		if s := pl.subnets[at.VSID]; f.natPort == 0 || s == nil || s.NAT != f.natAddr {
-			return nil, vfp.DropNoMapping
+	switch reason := pl.judge(&f, at, key, t); {
+	case reason == 0:
+	case f.natPort != 0:
+		if s := pl.subnets[at.VSID]; reason != vfp.DropNoMapping || s == nil || s.NAT != f.natAddr {
+			return nil, reason
 		}
 		f.outside()
+	case dir == vfp.Inbound:
+		f.strand(reason)
+	default:
+		return nil, reason
 	}
 	if pl.tracing {
 		return &f, vfp.DropNone
@@ -213,12 +241,14 @@ func (pl *Pipeline) Flows() []vfp.Flow {
 		if f.drop != 0 {
 			v.State = "forbidden"
 		}
-		if f.nat {
+		if f.nowhere != 0 {
+			v.Transposition = "nowhere: " + f.nowhere.String()
+		} else if f.nat {
 			v.Transposition = "nat"
 			if s := pl.subnets[k.vsid]; s != nil {
 				v.Transposition = fmt.Sprintf("nat %s port %d", s.NAT, f.natPort)
 			}
-		} else if to := pl.owners[home{f.peer.RDID, f.peer.CA}]; to != nil {
+		} else if to := pl.owners[place{f.peer.VSID, f.peer.CA}]; to != nil {
 			v.Transposition = "local port " + to.ID
 		}
 		out = append(out, v)

@@ -109,8 +109,9 @@ func (pl *Pipeline) classifyPacket(t *vfp.Trace, h *hop, at *vfp.Address) vfp.Dr
 // hosts are the provider addresses of the other hosts that have endpoints in a subnet.
 func (pl *Pipeline) hosts(id encap.VSID) []netip.Addr {
 	var list []netip.Addr
+	rdid := pl.subnets[id].RDID
 	for i := range pl.policy.Mappings {
-		if m := &pl.policy.Mappings[i]; m.VSID == id && m.PA != pl.policy.ProviderAddress {
+		if m := &pl.policy.Mappings[i]; m.RDID == rdid && m.VSID == id && m.PA != pl.policy.ProviderAddress {
 			list = append(list, m.PA)
 		}
 	}

@@ -37,7 +37,7 @@ func natKeyOf(key flowKey, port uint16) natKey {
 // translatable says why a packet that no mapping has a destination for cannot go outside either.
 func (pl *Pipeline) translatable(h *hop, at *vfp.Address) vfp.DropReason {
 	s := pl.subnets[at.VSID]
-	if h.v6 || !h.routed || s == nil || !s.NAT.IsValid() || s.Prefix.Contains(h.dst) || !isOutside(h.dst) || !h.hasPorts() && !h.isEchoRequest() {
+	if h.v6 || h.transit != "" || !h.routed || s == nil || !s.NAT.IsValid() || s.Prefix.Contains(h.dst) || !isOutside(h.dst) || !h.hasPorts() && !h.isEchoRequest() {
 		return vfp.DropNoMapping
 	}
 	// A tunnel from this host's address would speak for all endpoints here.
@@ -137,7 +137,7 @@ func (pl *Pipeline) translateIn(t *vfp.Trace, frame []byte, now time.Duration) b
 	if !ok || s == nil || s.NAT != p.dst {
 		return false
 	}
-	to := pl.owners[home{s.RDID, key.local}]
+	to := pl.owners[place{key.vsid, key.local}]
 	if to == nil {
 		pl.drop(t, nil, vfp.DropNoPort)
 		return true
@@ -180,7 +180,7 @@ func (pl *Pipeline) translated(h *hop, key flowKey, t *vfp.Trace) (*flow, vfp.Dr
 	}
 	f := pl.live(key, &h.packet, h.now)
 	if f != nil && f.policy != pl.policy {
-		f, _ = pl.judgeAgain(h.port, key, f, t)
+		f, _ = pl.judgeAgain(h.port, key, f, vfp.Inbound, t)
 	}
 	if f == nil || !f.nat {
 		return nil, vfp.DropNAT

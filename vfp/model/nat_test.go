@@ -99,7 +99,7 @@ func TestNATPort(t *testing.T) {
 	}
 	// All 32 that this connection could have are taken.
 	out := from(ca(1, 4), outside, vfp.RouterMAC)
-	key := flowKey{vsid("a", 1), vfp.ProtocolTCP, ca(1, 4), outside, 33000, 80}
+	key := flowKey{vsid: vsid("a", 1), proto: vfp.ProtocolTCP, local: ca(1, 4), remote: outside, lport: 33000, rport: 80}
 	first := pl.freeNATPort(key)
 	for i := range uint16(32) {
 		pl.natPorts[natKeyOf(key, natFirst+(first-natFirst+i*7)%natCount)] = flowKey{}

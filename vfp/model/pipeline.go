@@ -11,7 +11,7 @@ import (
 type Pipeline struct {
 	policy    *vfp.Policy
 	ports     map[string]*vfp.Port
-	owners    map[home]*vfp.Port
+	owners    map[place]*vfp.Port
 	mappings  map[home]*vfp.Mapping
 	subnets   map[encap.VSID]*vfp.Subnet
 	acls      map[string]*vfp.ACL
@@ -19,9 +19,13 @@ type Pipeline struct {
 	flows     map[flowKey]*flow
 	natPorts  map[natKey]flowKey
 	fragments map[fragmentKey]fragments
-	counters  vfp.Counters
-	events    []vfp.Event
-	tracing   bool
+	routes    map[encap.VSID][]vfp.Route
+	// forwarders are the ports that pass on packets of others, senders the hosts that such endpoints live on.
+	forwarders map[station]*vfp.Port
+	senders    map[sender]bool
+	counters   vfp.Counters
+	events     []vfp.Event
+	tracing    bool
 }
 
 // portState is what a port that is in the policy remembers, besides its flows.
@@ -32,9 +36,15 @@ type portState struct {
 	tat   [2]uint64 // by direction: see bandwidth.go
 }
 
-// home is a CA in a routing domain.
+// home is a CA in a routing domain, its own or one that is peered with it.
 type home struct {
 	rdid string
+	ca   netip.Addr
+}
+
+// place is a CA in its own subnet, where its port is whoever sends to it.
+type place struct {
+	vsid encap.VSID
 	ca   netip.Addr
 }
 
@@ -51,8 +61,9 @@ func New(p *vfp.Policy) *Pipeline {
 // state, and the flows that are translated for it.
 func (pl *Pipeline) SetPolicy(p *vfp.Policy) {
 	pl.policy = p
-	pl.ports, pl.owners, pl.mappings = map[string]*vfp.Port{}, map[home]*vfp.Port{}, map[home]*vfp.Mapping{}
+	pl.ports, pl.owners, pl.mappings = map[string]*vfp.Port{}, map[place]*vfp.Port{}, map[home]*vfp.Mapping{}
 	pl.subnets, pl.acls = map[encap.VSID]*vfp.Subnet{}, map[string]*vfp.ACL{}
+	pl.learnRoutes(p)
 	for i := range p.Ports {
 		port := &p.Ports[i]
 		pl.ports[port.ID] = port
@@ -60,7 +71,7 @@ func (pl *Pipeline) SetPolicy(p *vfp.Policy) {
 			pl.states[port.ID] = &portState{ring: map[uint64]incarnation{}}
 		}
 		for _, a := range port.Addresses {
-			pl.owners[home{a.RDID, a.CA}] = port
+			pl.owners[place{a.VSID, a.CA}] = port
 		}
 	}
 	for i := range p.Mappings {

@@ -40,13 +40,16 @@ func (pl *Pipeline) PortOut(portID string, frame []byte, now time.Duration) vfp.
 	case isDHCPRequest(port, &p):
 		return pl.dhcp(t, port, out, &p)
 	}
-	at := addressOf(port, p.src)
+	dstMAC := macAt(out)
+	group := dstMAC[0]&1 != 0 || isGroup(p.dst)
+	at, transit := addressOf(port, p.src), ""
+	if at == nil && port.Forwards && !group && forwardable(p.src) {
+		at, transit = firstAddress(port, p.v6), port.ID
+	}
 	if at == nil {
 		step(t, vfp.Step{Layer: vfp.LayerNameSecurity, Rule: "source-address", Action: "drop", Note: p.src.String() + " is not an address of the port"})
 		return pl.drop(t, port, vfp.DropCASpoof)
 	}
-	dstMAC := macAt(out)
-	group := dstMAC[0]&1 != 0 || isGroup(p.dst)
 	if group && !pl.replicates(at.VSID) {
 		return pl.drop(t, port, vfp.DropMulticast)
 	}
@@ -61,7 +64,7 @@ func (pl *Pipeline) PortOut(portID string, frame []byte, now time.Duration) vfp.
 	}
 	step(t, vfp.Step{Layer: vfp.LayerNameSecurity, Rule: "source", Action: "allow", Note: fmt.Sprintf("%s %s", port.MAC, p.src)})
 
-	h := &hop{packet: p, port: port, vsid: at.VSID, dir: vfp.Outbound, now: now, bytes: len(out), routed: dstMAC == vfp.RouterMAC}
+	h := &hop{packet: p, port: port, vsid: at.VSID, dir: vfp.Outbound, now: now, bytes: len(out), routed: dstMAC == vfp.RouterMAC, transit: transit}
 	if !pl.admit(h, out) {
 		return pl.drop(t, port, vfp.DropBandwidth)
 	}
@@ -108,6 +111,12 @@ func (pl *Pipeline) noFlow(t *vfp.Trace, h *hop, out []byte, reason vfp.DropReas
 
 // route sends a packet of an allowed flow where its peer is.
 func (pl *Pipeline) route(t *vfp.Trace, h *hop, f *flow, out []byte) vfp.Trace {
+	if f.nowhere != 0 {
+		return pl.drop(t, h.port, f.nowhere)
+	}
+	if f.via { // whatever MAC the endpoint thought of
+		h.routed = true
+	}
 	if !h.routed && (f.nat || f.peer.VSID != h.vsid || macAt(out) != f.peer.MAC) {
 		return pl.drop(t, h.port, vfp.DropDestinationMAC)
 	}
@@ -126,7 +135,7 @@ func (pl *Pipeline) route(t *vfp.Trace, h *hop, f *flow, out []byte) vfp.Trace {
 	pl.account(h, f)
 	var to *vfp.Port
 	if local {
-		if to = pl.owners[home{f.peer.RDID, f.peer.CA}]; to == nil {
+		if to = pl.owners[place{f.peer.VSID, f.peer.CA}]; to == nil {
 			return pl.drop(t, h.port, vfp.DropNoPort)
 		}
 	} else {
@@ -139,7 +148,8 @@ func (pl *Pipeline) route(t *vfp.Trace, h *hop, f *flow, out []byte) vfp.Trace {
 	if !local {
 		return pl.encapsulate(t, out, &h.packet, &f.peer)
 	}
-	return pl.inbound(t, &hop{packet: h.packet, port: to, vsid: f.peer.VSID, dir: vfp.Inbound, now: h.now, bytes: len(out)}, out)
+	return pl.inbound(t, &hop{packet: h.packet, port: to, vsid: f.peer.VSID, dir: vfp.Inbound, now: h.now, bytes: len(out),
+		transit: transitOf(to, h.dst), relayed: h.transit != ""}, out)
 }
 
 // inbound runs the destination port's layers and delivers.
@@ -164,27 +174,13 @@ func (pl *Pipeline) inbound(t *vfp.Trace, h *hop, out []byte) vfp.Trace {
 	return pl.deliver(t, h, f, out)
 }
 
-// provenance checks that a packet from the underlay comes from where its sender lives.
+// provenance checks that a packet from the underlay comes from where its flow's packets go, or its sender lives, or somebody
+// passes packets on. An ICMP error may be from anybody on the way.
 func (pl *Pipeline) provenance(h *hop, f *flow) vfp.DropReason {
-	if !h.outerSrc.IsValid() {
+	if !h.outerSrc.IsValid() || !h.isError() && f.peer.PA == h.outerSrc {
 		return vfp.DropNone
 	}
-	pa := f.peer.PA
-	if h.isError() { // anybody on the way may have sent it
-		at := addressOf(h.port, h.dst)
-		if at == nil {
-			return vfp.DropNoPort
-		}
-		m := pl.mappings[home{at.RDID, h.src}]
-		if m == nil {
-			return vfp.DropNoMapping
-		}
-		pa = m.PA
-	}
-	if pa != h.outerSrc {
-		return vfp.DropPASpoof
-	}
-	return vfp.DropNone
+	return pl.comesFrom(pl.subnets[h.vsid].RDID, h.src, h.outerSrc)
 }
 
 // deliver hands a packet of an allowed flow to the port.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -116,7 +117,8 @@ func TestTablesAgree(t *testing.T) {
 	})
 }
 
-// What goes through between two ports here is answered, whatever the lists say of the answer alone.
+// What goes through between two ports here is answered, whatever the lists say of the answer alone; routes may lead it
+// elsewhere.
 func TestAnswersAreAllowed(t *testing.T) {
 	inWorlds(t, func(rt *rapid.T, pl *Pipeline, w *modeltest.World, s modeltest.Step, got vfp.Trace) {
 		if s.Kind != modeltest.FromPort || got.Verdict != vfp.Deliver {
@@ -126,12 +128,17 @@ func TestAnswersAreAllowed(t *testing.T) {
 		if !ok || p.IsICMP() && !p.IsEcho() || len(s.Frame) != len(got.Frame) {
 			return
 		}
+		for _, at := range []*vfp.Address{addressOf(pl.ports[s.Port], p.Src), addressOf(pl.ports[got.Port], p.Dst)} {
+			if at == nil || slices.ContainsFunc(w.Policy().Routes, func(r vfp.Route) bool { return r.VSID == at.VSID }) {
+				return
+			}
+		}
 		back := pl.PortOut(got.Port, p.Answer().Bytes(), w.Now())
 		switch back.Reason {
 		case vfp.DropBandwidth, vfp.DropMACSpoof, vfp.DropDHCPGuard:
 			return
-		case vfp.DropMulticast:
-			if got.Frame[6]&1 != 0 { // a port that may send as any MAC said that it is a group
+		case vfp.DropMulticast, vfp.DropDestinationMAC:
+			if mac := macAt(got.Frame[6:]); mac[0]&1 != 0 || mac != pl.ports[s.Port].MAC && mac != vfp.RouterMAC { // a port that may send as any MAC did
 				return
 			}
 		case vfp.DropFlowLimit:
@@ -177,8 +184,8 @@ func TestTracesLeaveNothingBehind(t *testing.T) {
 func TestWorldsReachEverything(t *testing.T) {
 	need := []string{"deliver from port", "deliver from underlay", "encapsulate from port", "reply from port", "replicate from port",
 		"replicate from underlay", "translate from port", "pass from underlay", "sweep", "advance", "new policy", "mirrored", "event",
-		"related", "nat answer", "clamped"}
-	for r := vfp.DropMalformed; r <= vfp.DropDHCPUnanswered; r++ {
+		"related", "nat answer", "clamped", "to an appliance", "in transit here", "in transit from the underlay", "passed on", "cannot be answered"}
+	for r := vfp.DropMalformed; r <= vfp.LastDropReason; r++ {
 		if r != vfp.DropInternal { // what only a kernel can say
 			need = append(need, r.String())
 		}
@@ -215,6 +222,7 @@ func observe(seen map[string]int, pl *Pipeline, s modeltest.Step, got vfp.Trace)
 		seen["mirrored"]++
 	}
 	seen["event"] += len(pl.Events())
+	observeRoutes(seen, pl, s, got)
 	for _, st := range got.Steps {
 		if st.Rule == "icmp-error" {
 			seen["related"]++
@@ -227,6 +235,32 @@ func observe(seen map[string]int, pl *Pipeline, s modeltest.Step, got vfp.Trace)
 		in, _ := modeltest.Parse(s.Frame)
 		if out, ok := modeltest.Parse(inner); ok && !bytes.Equal(in.TCPOptions, out.TCPOptions) {
 			seen["clamped"]++
+		}
+	}
+}
+
+// observeRoutes counts what user routes made of a packet that went through.
+func observeRoutes(seen map[string]int, pl *Pipeline, s modeltest.Step, got vfp.Trace) {
+	for _, st := range got.Steps {
+		if st.Group == vfp.GroupUserRoutes && st.Action == vfp.RouteAppliance.String() && got.Verdict == vfp.Encapsulate {
+			seen["to an appliance"]++
+		}
+	}
+	in, ok := modeltest.Parse(s.Frame)
+	if from := pl.ports[s.Port]; ok && from != nil && addressOf(from, in.Src) == nil && (got.Verdict == vfp.Encapsulate || got.Verdict == vfp.Deliver) {
+		seen["passed on"]++
+	}
+	out, ok := modeltest.Parse(got.Frame)
+	if to := pl.ports[got.Port]; ok && got.Verdict == vfp.Deliver && addressOf(to, out.Dst) == nil {
+		if s.Kind == modeltest.FromPort {
+			seen["in transit here"]++
+		} else {
+			seen["in transit from the underlay"]++
+		}
+	}
+	for _, f := range pl.flows {
+		if f.nowhere != 0 {
+			seen["cannot be answered"]++
 		}
 	}
 }

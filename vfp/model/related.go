@@ -51,13 +51,13 @@ func (pl *Pipeline) related(h *hop, t *vfp.Trace, frame []byte) (*flow, vfp.Drop
 		return nil, reason
 	}
 	// The quoted packet went the other way.
-	key := flowKey{h.vsid, q.proto, q.dst, q.src, q.dport, q.sport}
+	key := flowKey{h.vsid, q.proto, q.dst, q.src, q.dport, q.sport, transitOf(h.port, q.dst)}
 	if h.dir == vfp.Inbound {
-		key = flowKey{h.vsid, q.proto, q.src, q.dst, q.sport, q.dport}
+		key = flowKey{h.vsid, q.proto, q.src, q.dst, q.sport, q.dport, transitOf(h.port, q.src)}
 		if q.src != h.dst {
 			return nil, vfp.DropICMPUnrelated
 		}
-	} else if q.dst != h.src || q.src != h.dst {
+	} else if q.dst != h.src && !h.port.Forwards || q.src != h.dst { // who passes packets on may complain of them
 		return nil, vfp.DropICMPUnrelated
 	}
 	f := pl.concerned(h, key, t)
@@ -75,7 +75,7 @@ func (pl *Pipeline) concerned(h *hop, key flowKey, t *vfp.Trace) *flow {
 		return nil
 	}
 	if f.policy != pl.policy {
-		f, _ = pl.judgeAgain(h.port, key, f, t)
+		f, _ = pl.judgeAgain(h.port, key, f, 1-h.dir, t)
 	}
 	if f == nil || f.drop != 0 {
 		return nil

@@ -21,7 +21,7 @@ func TestHalfOpenFlowsGiveWay(t *testing.T) {
 		return s
 	}
 	has := func(port uint16) bool {
-		return pl.flows[flowKey{vsid("a", 1), vfp.ProtocolTCP, ca(1, 4), ca(1, 6), port, 80}] != nil
+		return pl.flows[flowKey{vsid("a", 1), vfp.ProtocolTCP, ca(1, 4), ca(1, 6), port, 80, ""}] != nil
 	}
 	answered := open(1)
 	want(t, "answer", pl.UnderlayIn(wrapped(t, 2, vsid("a", 1), answered.Answer().Bytes()), now), vfp.Deliver, 0)

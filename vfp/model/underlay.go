@@ -39,11 +39,8 @@ func (pl *Pipeline) UnderlayIn(frame []byte, now time.Duration) vfp.Trace {
 		return pl.drop(t, nil, vfp.DropECN)
 	}
 	if p.fragment != whole { // only who may speak for the source says which ports its datagrams have
-		switch m := pl.mappings[home{subnet.RDID, p.src}]; {
-		case m == nil:
-			return pl.drop(t, nil, vfp.DropNoMapping)
-		case m.PA != o.src:
-			return pl.drop(t, nil, vfp.DropPASpoof)
+		if reason := pl.comesFrom(subnet.RDID, p.src, o.src); reason != 0 {
+			return pl.drop(t, nil, reason)
 		}
 		if reason := pl.fragmentPorts(&p, fmt.Sprint("vsid ", o.vsid), now); reason != 0 {
 			return pl.drop(t, nil, reason)
@@ -58,10 +55,12 @@ func (pl *Pipeline) UnderlayIn(frame []byte, now time.Duration) vfp.Trace {
 	if inner[0]&1 != 0 {
 		return pl.multicastIn(t, h, subnet.RDID, inner)
 	}
-	who := home{subnet.RDID, p.dst}
-	m, to := pl.mappings[who], pl.owners[who]
-	if m == nil || m.VSID != o.vsid || to == nil {
-		return pl.drop(t, nil, vfp.DropNoPort)
+	to := pl.forwarders[station{o.vsid, macAt(inner)}]
+	if to == nil {
+		m := pl.mappings[home{subnet.RDID, p.dst}]
+		if to = pl.owners[place{o.vsid, p.dst}]; m == nil || m.VSID != o.vsid || to == nil {
+			return pl.drop(t, nil, vfp.DropNoPort)
+		}
 	}
 	if macAt(inner) != to.MAC {
 		return pl.drop(t, to, vfp.DropDestinationMAC)
@@ -69,6 +68,6 @@ func (pl *Pipeline) UnderlayIn(frame []byte, now time.Duration) vfp.Trace {
 	if o.src == pl.policy.ProviderAddress { // what is said here never comes from the wire
 		return pl.drop(t, to, vfp.DropPASpoof)
 	}
-	h.port = to
+	h.port, h.transit = to, transitOf(to, p.dst)
 	return pl.inbound(t, h, inner)
 }

@@ -34,6 +34,8 @@ enum drop_reason {
 	DROP_IP_OPTIONS = 28,
 	DROP_NAT = 29,
 	DROP_DHCP_UNANSWERED = 30,
+	DROP_ROUTE_NONE = 31,
+	DROP_NEXT_HOP = 32,
 };
 
 enum verdict {

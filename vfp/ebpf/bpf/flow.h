@@ -4,7 +4,7 @@
  * credited with a flow's packets now and then (credit), not packet by packet. */
 #pragma once
 
-#include "hop.h"
+#include "routing.h"
 
 struct judgement {
 	__u32 acls[MAX_ACLS];  /* in: who judges */
@@ -83,6 +83,7 @@ static __always_inline int alive(const struct flow *f, const struct hop *h)
 static __always_inline void flow_key_of(const struct hop *h, struct flow_key *key)
 {
 	key->vsid_proto = h->vsid << 8 | h->p.proto;
+	key->transit = h->transit;
 	if (h->dir == OUTBOUND) {
 		key->local = h->p.src;
 		key->remote = h->p.dst;
@@ -314,6 +315,7 @@ static __noinline void ring_enter(__u32 port, __u32 position, const struct flow_
 		return;
 	}
 	new.flow = *key;
+	new.pad = 0;
 	new.created = created;
 	bpf_map_update_elem(&rings, &rk, &new, BPF_ANY);
 }
@@ -458,15 +460,6 @@ __noinline int nat_port(struct hop *h, __u32 address)
 	return 0;
 }
 
-/* is_outside rules out what NAT must not reach in the host's name: its loopback, and the services of its own link, such as a
- * cloud's metadata. */
-static __always_inline int is_outside(__u32 address)
-{
-	__u32 a = bpf_ntohl(address);
-
-	return a >> 24 != 0 && a >> 24 != 127 && a >> 16 != 0xa9fe && a >> 28 < 0xe;
-}
-
 /* flow_make judges the packet at its port and puts the flow into the table: a new one, or the one that is there as the
  * present policy sees it. Returns a drop reason. */
 __noinline int flow_make(struct hop *h)
@@ -476,7 +469,7 @@ __noinline int flow_make(struct hop *h)
 	struct address *a;
 	struct mapping *m;
 	struct flow *f, *found;
-	__u32 reason, old = 0;
+	__u32 reason, old = 0, lost = DROP_NONE;
 	int position = 0;
 
 	if (!h || !w)
@@ -496,15 +489,16 @@ __noinline int flow_make(struct hop *h)
 		f->icmp_type = h->p.icmp_type;
 		f->icmp_code = h->p.icmp_code;
 	}
-	a = address_of(h, &key->local);
+	a = guarding(h, &key->local);
 	if (!a)
 		return DROP_NO_PORT;
 	m = mapping_of(h->slot, a->domain, &key->remote);
-	if (h->dir == INBOUND && !(old && (f->peer_flags & PEER_NAT))) {
-		if (!m)
+	if (h->dir == INBOUND && !h->relayed) {
+		if (!h->outer_src && !m)
 			return DROP_NO_MAPPING;
-		if (h->outer_src && m->pa != h->outer_src)
-			return DROP_PA_SPOOF;
+		reason = h->outer_src ? comes_from(h->slot, a->domain, m, h->outer_src) : DROP_NONE;
+		if (reason)
+			return reason;
 	}
 	w->first = h->p;
 	w->first.tcp_flags = f->tcp_flags;
@@ -531,24 +525,46 @@ __noinline int flow_make(struct hop *h)
 		f->credited_bytes[1] = found->credited_bytes[1];
 	}
 	__builtin_memcpy(f->rules, w->judgement.rules, sizeof(f->rules));
+	f->meter = m && m->vsid == h->vsid ? 0 : 1;
+	f->nowhere = DROP_NONE;
+	f->peer_flags = m && m->vsid == h->vsid ? PEER_SAME_SUBNET : 0;
+	if (!m)
+		lost = DROP_NO_MAPPING;
+	if (unlikely(a->flags & ADDRESS_ROUTES)) {
+		struct route *r = route_of(h, a->vsid, &key->remote);
+
+		if (r && r->action != ROUTE_LOCAL) {
+			m = 0;
+			lost = r->action == ROUTE_NONE ? DROP_ROUTE_NONE : DROP_NO_MAPPING;
+			if (r->action == ROUTE_APPLIANCE) {
+				m = mapping_of(h->slot, a->domain, &r->next_hop);
+				lost = m ? DROP_NONE : DROP_NEXT_HOP;
+				f->peer_flags = PEER_VIA;
+			}
+		}
+	}
 	if (m) {
 		f->peer_pa = m->pa;
 		f->peer_vsid = m->vsid;
 		f->peer_port = m->port;
 		mac_copy(f->peer_mac, m->mac);
-		f->peer_flags = m->vsid == h->vsid ? PEER_SAME_SUBNET : 0;
-		f->meter = f->peer_flags ? 0 : 1;
+	} else if (h->dir == INBOUND && !(old && f->nat_port)) {
+		f->peer_pa = f->peer_vsid = f->peer_port = 0;
+		f->peer_flags = 0;
+		f->nowhere = lost;
 	} else {
 		struct subnet *s = subnet_of(h->slot, a->vsid);
 
+		if (lost != DROP_NO_MAPPING)
+			return lost;
 		if (!s || !s->nat || h->p.v6)
 			return DROP_NO_MAPPING;
-		if (old && (f->peer_flags & PEER_NAT) && f->nat_address == s->nat) {
+		if (old && f->nat_port && f->nat_address == s->nat) {
 			/* keeps its port */
 		} else {
 			__u32 mask = s->bits <= 96 ? 0 : bpf_htonl(~0u << ((128 - s->bits) & 31));
 
-			if (old || h->dir == INBOUND || !h->routed || !is_outside(h->p.dst.w[3]) || !((h->p.dst.w[3] ^ s->network.w[3]) & mask))
+			if (old || h->transit || !h->routed || !is_outside(h->p.dst.w[3]) || !((h->p.dst.w[3] ^ s->network.w[3]) & mask))
 				return DROP_NO_MAPPING;
 			if (h->p.proto != IPPROTO_TCP && h->p.proto != IPPROTO_UDP && !is_echo(&h->p))
 				return DROP_NO_MAPPING;

@@ -37,9 +37,11 @@ struct hop {
 	__u8 flow_hit;
 	__u8 absent;   /* the table has no entry for it */
 	__u8 no_mark;  /* the frame is shared: bandwidth may drop it, not change it */
-	__u8 pad[2];
-	__u32 room;   /* of the tunnel's headers, for multicast */
-	__u32 congested;
+	__u8 relayed;  /* inbound, and nobody asks whether its source lives where it comes from */
+	__u8 congested;
+	__u8 pad;
+	__u32 room;    /* of the tunnel's headers, for multicast */
+	__u32 transit; /* the port, when it passes on what is not its own */
 };
 
 static __always_inline __u64 clock(void)

@@ -76,6 +76,7 @@ static __always_inline struct flow *related(struct __sk_buff *skb, struct hop *h
 	*q = *h;
 	q->dir = h->dir ^ 1;
 	q->outer_src = 0;
+	q->relayed = 1;
 	q->p.tcp_flags = 0;
 	q->p.icmp_type = q->p.icmp_code = 0;
 	q->p.sport = q->p.dport = 0;
@@ -83,14 +84,19 @@ static __always_inline struct flow *related(struct __sk_buff *skb, struct hop *h
 	if (h->reason)
 		return 0;
 	h->reason = DROP_ICMP_UNRELATED;
-	if (!addr_equal(&q->p.src, &h->p.dst) || (h->dir == OUTBOUND && !addr_equal(&q->p.dst, &h->p.src)))
+	if (!addr_equal(&q->p.src, &h->p.dst))
 		return 0;
+	if (h->dir == OUTBOUND && !addr_equal(&q->p.dst, &h->p.src)) {
+		if (!forwards(h)) /* who passes packets on may complain of them */
+			return 0;
+		q->transit = address_of(q, &q->p.dst) ? 0 : h->port;
+	}
 	flow_key_of(q, &w->key);
 	f = bpf_map_lookup_elem(&flows, &w->key);
 	if (!f || !alive(f, q))
 		return 0;
 	f = flow_of(q);
-	if (!f || f->drop)
+	if (!f || f->drop || (f->peer_flags & PEER_NAT))
 		return 0;
 	return f;
 }

@@ -39,7 +39,7 @@ struct host {
 	__u32 relay;   /* ifindex of the device that sends copies on, 0: none */
 	__u32 v6;      /* the underlay is IPv6 */
 	__u32 nat;     /* some subnet translates to an address of this host */
-	__u32 pad;
+	__u32 forwards; /* some port here does */
 	struct addr pa6;
 	__u32 flows_shared;     /* a port may go beyond its share while the table holds fewer flows than this */
 	__u32 flows_guaranteed; /* a port's share */
@@ -57,6 +57,7 @@ struct control {
 #define PORT_LIMIT_OUT 8
 #define PORT_LIMIT_IN 16
 #define PORT_MIRROR 32
+#define PORT_FORWARDS 64 /* it passes on packets of others */
 
 /* ports[index * 2 + slot]; index 0 stands for the host itself */
 struct port {
@@ -125,10 +126,37 @@ struct address_key {
 	struct addr ca;
 };
 
+#define ADDRESS_ROUTES 1 /* its subnet has some */
+
 struct address {
 	__u32 vsid;
 	__u32 domain;
+	__u32 flags; /* ADDRESS_* */
 	__u32 acls[MAX_ACLS]; /* numbers of ACLs, 0 ends the list */
+};
+
+/* The longest prefix of a subnet's that matches. */
+struct route_key {
+	__u32 prefixlen; /* of what follows */
+	__u32 subnet_slot; /* (vsid << 1 | IPv6) << 1 | slot */
+	struct addr to;
+};
+
+#define ROUTE_LOCAL 0
+#define ROUTE_NONE 1
+#define ROUTE_INTERNET 2
+#define ROUTE_APPLIANCE 3
+
+struct route {
+	__u32 action; /* ROUTE_* */
+	struct addr next_hop;
+};
+
+/* A port that passes on packets of others, by its MAC in a subnet: these are the first bytes of who. And a host from which
+ * packets of any source may come into a domain: its PA is the last word of who. */
+struct forwarder_key {
+	__u32 where_slot; /* vsid << 1 | slot, or domain << 1 | slot */
+	struct addr who;
 };
 
 /* Who gets a copy of a subnet's multicast. */
@@ -164,6 +192,7 @@ struct flow_key {
 	__u32 vsid_proto; /* vsid << 8 | protocol */
 	__u16 lport;      /* both hold the identifier of an ICMP echo */
 	__u16 rport;
+	__u32 transit; /* index of the port when it passes on what is not its own, else 0 */
 };
 
 #define FLOW_INITIATOR_FIN 1
@@ -173,6 +202,7 @@ struct flow_key {
 
 #define PEER_SAME_SUBNET 1
 #define PEER_NAT 2
+#define PEER_VIA 4 /* an appliance on the way to the remote CA */
 
 struct flow {
 	__u64 last; /* ns, CLOCK_MONOTONIC */
@@ -180,7 +210,7 @@ struct flow {
 	__u32 state; /* FLOW_* */
 	__u64 packets[2]; /* by direction */
 	__u64 bytes[2];
-	__u32 peer_pa;   /* where the remote CA lives */
+	__u32 peer_pa;   /* where packets to the remote CA go */
 	__u32 peer_vsid;
 	__u32 peer_port; /* index when it lives on this host */
 	__u32 hash;      /* entropy of what is sent to the remote CA */
@@ -192,7 +222,7 @@ struct flow {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 meter;
-	__u8 pad;
+	__u8 nowhere; /* reason, when what came in cannot be answered */
 	__u16 nat_port; /* network byte order */
 	__u32 port;     /* index of the port that keeps it */
 	__u32 credited_packets[2]; /* what rules, meters and ports have been credited with */
@@ -210,6 +240,7 @@ struct ring_key {
 
 struct ring_entry {
 	struct flow_key flow;
+	__u32 pad;
 	__u64 created;
 };
 

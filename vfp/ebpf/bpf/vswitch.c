@@ -259,7 +259,7 @@ int port_out(struct __sk_buff *skb)
 	struct port *port, *to;
 	struct ethhdr *eth;
 	struct flow *f, *g;
-	__u32 peer_vsid, peer_pa, peer_port;
+	__u32 peer_vsid, peer_pa, peer_port, via;
 	__u16 dst[3], type;
 	int reason, error;
 
@@ -324,9 +324,16 @@ int port_out(struct __sk_buff *skb)
 	if (unlikely(!h->vsid)) {
 		struct address *a = address_of(h, &h->p.src);
 
-		if (!a)
-			return refuse(h, DROP_CA_SPOOF);
-		h->vsid = a->vsid;
+		if (a) {
+			h->vsid = a->vsid;
+		} else {
+			if (!(port->flags & PORT_FORWARDS) || (dst[0] & bpf_htons(0x0100)) || is_multicast(&h->p) || !forwardable(&h->p))
+				return refuse(h, DROP_CA_SPOOF);
+			h->vsid = h->p.v6 ? port->vsid6 : port->vsid;
+			if (!h->vsid)
+				return refuse(h, DROP_CA_SPOOF);
+			h->transit = h->port;
+		}
 	}
 	if (unlikely((dst[0] & bpf_htons(0x0100)) || is_multicast(&h->p)))
 		return to_slow(skb, SLOW_MULTICAST_OUT, h);
@@ -350,23 +357,21 @@ int port_out(struct __sk_buff *skb)
 	h->routed = mac_equal(dst, router_mac);
 	h->dir = OUTBOUND;
 	error = is_icmp_error(&h->p);
-	if (unlikely(error)) {
-		f = related(skb, h);
-		if (f && (f->peer_flags & PEER_NAT)) {
-			h->reason = DROP_ICMP_UNRELATED;
-			f = 0;
-		}
-	} else {
-		f = flow_of(h);
-	}
+	f = unlikely(error) ? related(skb, h) : flow_of(h);
 	if (unlikely(!f)) {
 		if (h->reason == DROP_NO_MAPPING && h->routed && gateway_echo(h))
 			return router_reply(skb, h);
 		return refuse(h, h->reason);
 	}
-	if (unlikely((f->peer_flags & PEER_NAT) && h->p.fragment))
-		return refuse(h, DROP_NAT);
-	if (unlikely(f->drop)) {
+	if (unlikely(f->peer_flags & (PEER_NAT | PEER_VIA))) {
+		if ((f->peer_flags & PEER_NAT) && h->p.fragment)
+			return refuse(h, DROP_NAT);
+		if (f->peer_flags & PEER_VIA) /* whatever MAC the endpoint thought of */
+			h->routed = 1;
+	}
+	if (unlikely(f->drop | f->nowhere)) {
+		if (!f->drop)
+			return refuse(h, f->nowhere);
 		flow_forbidden(h, f);
 		return refuse(h, f->drop);
 	}
@@ -427,12 +432,17 @@ int port_out(struct __sk_buff *skb)
 		return refuse(h, DROP_NO_PORT);
 	if (unlikely(h->routed && route_l2(skb, f->peer_mac, h->p.v6)))
 		return refuse(h, DROP_INTERNAL);
+	via = f->peer_flags & PEER_VIA;
 	if (unlikely(reused(h, f)))
 		return refuse(h, DROP_INTERNAL);
 	h->port = peer_port;
 	h->epoch = epoch_of(c, peer_port, h->slot);
 	h->vsid = peer_vsid;
 	h->dir = INBOUND;
+	if (unlikely(via || h->transit)) {
+		h->relayed = h->transit != 0;
+		h->transit = via ? transit_of(h, &h->p.dst) : 0;
+	}
 	g = error ? related(skb, h) : flow_of(h);
 	if (unlikely(!g))
 		return drop(&h->p, h->port, h->reason, INBOUND);
@@ -494,6 +504,7 @@ int from_outside(struct __sk_buff *skb)
 	if (!c || !w)
 		return TCX_NEXT;
 	h = &w->hop;
+	h->relayed = 1;
 	make_linear(skb, ETH_HLEN_ + sizeof(struct iphdr) + sizeof(struct tcphdr));
 	__builtin_memset(&h->p, 0, sizeof(h->p));
 	if (parse(skb, ETH_HLEN_, 0, &h->p))
@@ -658,6 +669,7 @@ int underlay_in(struct __sk_buff *skb)
 	struct host *host;
 	struct port *port;
 	struct flow *f = 0;
+	__u32 owner = 0;
 	__u16 dst[3] = {};
 	int reason, error, congested, judged, there = 0;
 
@@ -702,16 +714,11 @@ int underlay_in(struct __sk_buff *skb)
 	h->dir = INBOUND;
 	if (unlikely(h->p.fragment)) {
 		/* Only who may speak for the source says which ports its datagrams have. */
-		struct subnet *s = subnet_of(h->slot, h->vsid);
-		struct mapping *m;
-
-		if (!s)
+		if (!subnet_of(h->slot, h->vsid))
 			return pass();
-		m = mapping_of(h->slot, s->domain, &h->p.src);
-		if (!m)
-			return drop(&h->p, 0, DROP_NO_MAPPING, INBOUND);
-		if (m->pa != o.src)
-			return drop(&h->p, 0, DROP_PA_SPOOF, INBOUND);
+		reason = provenance(h);
+		if (reason)
+			return drop(&h->p, 0, reason, INBOUND);
 		reason = fragment_ports(h, h->vsid);
 		if (unlikely(reason))
 			return drop(&h->p, 0, reason, INBOUND);
@@ -724,6 +731,8 @@ int underlay_in(struct __sk_buff *skb)
 		return to_slow(skb, SLOW_MULTICAST_IN, h);
 	}
 	error = is_icmp_error(&h->p);
+	if (unlikely(host->forwards))
+		owner = forwarder(h, dst);
 	if (likely(!error)) {
 		flow_key_of(h, &w->key);
 		f = bpf_map_lookup_elem(&flows, &w->key);
@@ -732,15 +741,15 @@ int underlay_in(struct __sk_buff *skb)
 			f = 0;
 	}
 	if (f) {
-		h->port = f->port;
+		h->port = owner ? owner : f->port;
 		h->epoch = epoch_of(c, h->port, h->slot);
 	}
-	judged = f && f->epoch == h->epoch;
+	judged = f && f->epoch == h->epoch && f->port == h->port;
 	if (unlikely(!judged)) {
 		/* New, or judged by an earlier policy: where the address lives now is for the present one to say. */
 		if (!subnet_of(h->slot, h->vsid))
 			return pass();
-		h->port = local_port(h->slot, h->vsid, &h->p.dst);
+		h->port = owner ? owner : local_port(h->slot, h->vsid, &h->p.dst);
 		h->epoch = epoch_of(c, h->port, h->slot);
 	}
 	port = port_at(h->port, h->slot);
@@ -751,16 +760,7 @@ int underlay_in(struct __sk_buff *skb)
 	if (o.src == h->own_pa) /* what is said here never comes from the wire */
 		return drop(&h->p, h->port, DROP_PA_SPOOF, INBOUND);
 	if (unlikely(error)) {
-		struct subnet *s = subnet_of(h->slot, h->vsid);
-		struct mapping *m = s ? mapping_of(h->slot, s->domain, &h->p.src) : 0;
-
 		f = related(skb, h);
-		if (!f)
-			return drop(&h->p, h->port, h->reason, INBOUND);
-		if (unlikely(!m))
-			return drop(&h->p, h->port, DROP_NO_MAPPING, INBOUND);
-		if (unlikely(m->pa != o.src))
-			return drop(&h->p, h->port, DROP_PA_SPOOF, INBOUND);
 	} else if (likely(judged)) {
 		h->flow_hit = 1;
 	} else {
@@ -768,8 +768,11 @@ int underlay_in(struct __sk_buff *skb)
 	}
 	if (unlikely(!f))
 		return drop(&h->p, h->port, h->reason, INBOUND);
-	if (unlikely(!error && f->peer_pa != o.src))
-		return drop(&h->p, h->port, DROP_PA_SPOOF, INBOUND);
+	if (unlikely(error || f->peer_pa != o.src)) {
+		reason = provenance(h);
+		if (reason)
+			return drop(&h->p, h->port, reason, INBOUND);
+	}
 	if (unlikely(f->drop)) {
 		flow_forbidden(h, f);
 		return drop(&h->p, h->port, f->drop, INBOUND);

@@ -18,7 +18,7 @@ func arpFrame(rt *rapid.T, from, to *endpoint) []byte {
 	sender := rapid.SampledFrom([]netip.Addr{own, own, netip.IPv4Unspecified(), to.addresses[0]}).Draw(rt, "sender")
 	b = append(b, sender.AsSlice()...)
 	b = append(b, make([]byte, 6)...)
-	target := rapid.SampledFrom([]netip.Addr{to.addresses[0], gatewayOf(subnetOf(own)), own}).Draw(rt, "target")
+	target := rapid.SampledFrom([]netip.Addr{to.addresses[0], from.gateway(own), own}).Draw(rt, "target")
 	return append(b, target.AsSlice()...)
 }
 
@@ -41,7 +41,7 @@ func ndFrame(rt *rapid.T, from, to *endpoint) []byte {
 		p.Code = 1
 	}
 	if p.Type >= 135 {
-		target := rapid.SampledFrom([]netip.Addr{to.addresses[2], to.addresses[2], gatewayOf(subnetOf(own)), LinkLocal(vfp.RouterMAC), own,
+		target := rapid.SampledFrom([]netip.Addr{to.addresses[2], to.addresses[2], from.gateway(own), LinkLocal(vfp.RouterMAC), own,
 			LinkLocal(from.mac)}).Draw(rt, "target")
 		p.Payload = append(p.Payload, target.AsSlice()...)
 		if one(rt, 2, "option") {
@@ -94,7 +94,7 @@ func dhcpFrame(rt *rapid.T, from *endpoint) []byte {
 	p := Packet{SrcMAC: from.mac, DstMAC: vfp.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, Src: netip.IPv4Unspecified(),
 		Dst: netip.MustParseAddr("255.255.255.255"), Proto: vfp.ProtocolUDP, SrcPort: 68, DstPort: 67, Payload: m}
 	if one(rt, 3, "renewal") {
-		p.Src, p.Dst, p.DstMAC = own, gatewayOf(subnetOf(own)), vfp.RouterMAC
+		p.Src, p.Dst, p.DstMAC = own, from.gateway(own), vfp.RouterMAC
 	}
 	return p.Bytes()
 }

@@ -71,6 +71,7 @@ func TestPoliciesAreWellFormed(t *testing.T) {
 		p := w.Policy()
 		sorted := slices.IsSortedFunc(p.Subnets, func(a, b vfp.Subnet) int { return cmp.Compare(a.VSID, b.VSID) }) &&
 			slices.IsSortedFunc(p.Mappings, func(a, b vfp.Mapping) int { return cmp.Or(cmp.Compare(a.RDID, b.RDID), a.CA.Compare(b.CA)) }) &&
+			slices.IsSortedFunc(p.Routes, vfp.CompareRoutes) &&
 			slices.IsSortedFunc(p.ACLs, func(a, b vfp.ACL) int { return cmp.Compare(a.ID, b.ID) }) &&
 			slices.IsSortedFunc(p.Ports, func(a, b vfp.Port) int { return cmp.Compare(a.ID, b.ID) })
 		layers := map[string]vfp.Layer{}

@@ -37,7 +37,7 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		return Step{}, false
 	}
 	to := w.pick(rt, "to", func(e *endpoint) bool {
-		return e.tenant == from.tenant && e != from && (e.host != localHost || e.port != "")
+		return w.reaches(from.tenant, e.tenant) && e != from && (e.host != localHost || e.port != "")
 	})
 	s := Step{Kind: FromPort, Port: from.port}
 	family := rapid.IntRange(0, 2).Draw(rt, "address")
@@ -46,10 +46,13 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		dst = to.addresses[rapid.IntRange(0, 1).Draw(rt, "to address")]
 	}
 	mac := to.mac
-	if subnetOf(src) != subnetOf(dst) || one(rt, 5, "route") {
+	if from.tenant != to.tenant || subnetOf(src) != subnetOf(dst) || one(rt, 5, "route") {
 		mac = vfp.RouterMAC
 	}
 	p := Packet{SrcMAC: from.mac, DstMAC: mac, Src: src, Dst: dst}
+	if from.forwards && one(rt, 2, "in transit") {
+		p.Src = w.foreign(rt, from.tenant, family)
+	}
 	switch rapid.IntRange(0, 19).Draw(rt, "kind") {
 	case 19:
 		s.Frame = arpFrame(rt, from, to)
@@ -63,9 +66,9 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 		s.Frame = p.Bytes()
 	case 13: // the gateway, or an address nobody has
 		p.DstMAC = vfp.RouterMAC
-		p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(0), gatewayOf(1), netip.MustParseAddr("10.0.9.9")}).Draw(rt, "odd")
+		p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(from.tenant, 0), gatewayOf(from.tenant, 1), netip.MustParseAddr("10.0.9.9")}).Draw(rt, "odd")
 		if src.Is6() {
-			p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(2), gatewayOf(3), netip.MustParseAddr("2001:db8:9::9")}).Draw(rt, "odd")
+			p.Dst = rapid.SampledFrom([]netip.Addr{gatewayOf(from.tenant, 2), gatewayOf(from.tenant, 3), netip.MustParseAddr("2001:db8:9::9")}).Draw(rt, "odd")
 		}
 		drawL4(rt, &p)
 		s.Frame = p.Bytes()
@@ -87,10 +90,10 @@ func (w *World) fromPort(rt *rapid.T) (Step, bool) {
 func (w *World) fromUnderlay(rt *rapid.T) Step {
 	s := Step{Kind: FromUnderlay}
 	to := w.pick(rt, "to", func(e *endpoint) bool { return e.port != "" })
-	from := w.pick(rt, "from", func(e *endpoint) bool { return e.tenant == to.tenant && e.host != localHost })
+	from := w.pick(rt, "from", func(e *endpoint) bool { return w.reaches(to.tenant, e.tenant) && e.host != localHost })
 	family := rapid.IntRange(0, 2).Draw(rt, "address")
 	p := Packet{SrcMAC: from.mac, DstMAC: to.mac, Src: from.addresses[family], Dst: to.addresses[family]}
-	if subnetOf(p.Src) != subnetOf(p.Dst) {
+	if from.tenant != to.tenant || subnetOf(p.Src) != subnetOf(p.Dst) {
 		p.SrcMAC = vfp.RouterMAC
 	}
 	o := encap.Outer{Type: rapid.SampledFrom([]encap.Type{encap.VXLAN, encap.NVGRE}).Draw(rt, "outer"),
@@ -101,6 +104,13 @@ func (w *World) fromUnderlay(rt *rapid.T) Step {
 	}
 	if one(rt, 20, "stray") {
 		o.VSID = rapid.SampledFrom([]encap.VSID{5000, 5001, 5003, 5010, 7777, 0}).Draw(rt, "vsid")
+	}
+	if to.forwards && one(rt, 2, "transit") {
+		p.Dst = w.foreign(rt, to.tenant, family)
+	}
+	if one(rt, 4, "relayed") { // by somebody, whose host may do so or not
+		p.Src = w.foreign(rt, to.tenant, family)
+		o.Src = HostPA(w.pick(rt, "relay", func(e *endpoint) bool { return e.forwards && e.host != localHost && w.reaches(to.tenant, e.tenant) }).host, w.v6)
 	}
 	var inner []byte
 	switch rapid.IntRange(0, 19).Draw(rt, "kind") {

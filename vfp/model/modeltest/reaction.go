@@ -70,7 +70,7 @@ func (w *World) send(rt *rapid.T, o output, outer encap.Outer, p Packet) (Step, 
 	// The other host's vSwitch routes: the VSID is that of the destination's subnet.
 	for i := range w.policy.Mappings {
 		m := &w.policy.Mappings[i]
-		if m.CA != p.Dst || !w.owns(m, outer.VSID) {
+		if m.CA != p.Dst || m.RDID != w.rdidOf(outer.VSID) {
 			continue
 		}
 		p.DstMAC = m.MAC
@@ -80,8 +80,15 @@ func (w *World) send(rt *rapid.T, o output, outer encap.Outer, p Packet) (Step, 
 	return Step{}, false
 }
 
-// owns reports whether a mapping is in the routing domain of a subnet.
-func (w *World) owns(m *vfp.Mapping, id encap.VSID) bool { return int(m.VSID)/10 == int(id)/10 }
+// rdidOf a subnet; empty for one that is not in the policy.
+func (w *World) rdidOf(id encap.VSID) string {
+	for i := range w.policy.Subnets {
+		if s := &w.policy.Subnets[i]; s.VSID == id {
+			return s.RDID
+		}
+	}
+	return ""
+}
 
 // wrap encapsulates what Append might refuse: damaged or tagged frames.
 func wrap(rt *rapid.T, o encap.Outer, inner []byte) []byte {

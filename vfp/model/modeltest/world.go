@@ -14,6 +14,7 @@ type World struct {
 	encap     encap.Type
 	v6        bool // the underlay
 	endpoints []endpoint
+	peerOf    int // the tenant that the last one is peered with; -1: none
 	policy    *vfp.Policy
 	now       time.Duration
 	last      Step
@@ -52,7 +53,7 @@ type Step struct {
 	Kind  Kind
 	Port  string
 	Frame []byte // at least 34 bytes, what the kernel's test run demands
-	// Policy of a NewPolicy; Moved when endpoints and ports were placed anew, otherwise just the ACLs are others.
+	// Policy of a NewPolicy; Moved when endpoints and ports were placed anew, otherwise just the ACLs, or the routes, are others.
 	Policy  *vfp.Policy
 	Moved   bool
 	Advance time.Duration
@@ -92,7 +93,7 @@ func (w *World) next(rt *rapid.T) Step {
 		w.now++ // no flow of a port that comes back is as old as one of its earlier life
 		return Step{Kind: NewPolicy, Policy: w.policy, Moved: true}
 	case 56, 57, 58:
-		w.policy = reguard(rt, w.policy)
+		w.policy = w.change(rt)
 		return Step{Kind: NewPolicy, Policy: w.policy}
 	case 50, 51, 52, 53, 54:
 		d := rapid.SampledFrom([]time.Duration{time.Nanosecond, 50 * time.Microsecond, time.Millisecond, 100 * time.Millisecond,
@@ -142,6 +143,10 @@ func (w *World) packet(rt *rapid.T) (s Step, fresh bool) {
 				o = rapid.SampledFrom(w.out).Draw(rt, "output")
 			}
 			if s, ok := w.answer(rt, o); ok {
+				return s, true
+			}
+		case 1, 3, 5:
+			if s, ok := w.passOn(rt, w.out[len(w.out)-1]); ok {
 				return s, true
 			}
 		case 9:
