@@ -226,19 +226,3 @@ func TestAmbiguousACL(t *testing.T) {
 		t.Errorf("%+v", Diff(good, m))
 	}
 }
-
-// A snapshot for one host lacks the lists of other hosts' endpoints; its own endpoints' must be there.
-func TestSnapshotOfOneHostLacksOthersACLs(t *testing.T) {
-	s := fabric()
-	s.Host = "HOST-A"
-	ipconfig(s, "contoso-db-2").AccessControlList = "/accessControlLists/not-sent" // on host-c
-	build(t, s, nil, Options{})
-	ipconfig(s, "contoso-db-1").AccessControlList = "/accessControlLists/not-there" // on host-a
-	m, problems := Build(s, nil, Options{})
-	if len(problems) != 1 || problems[0].Code != "acl-unknown" {
-		t.Errorf("problems %+v", problems)
-	}
-	if a := findACL(m, "/accessControlLists/not-there"); a == nil || !a.Missing {
-		t.Error("the host's own endpoint is not blocked by a list that is missing")
-	}
-}

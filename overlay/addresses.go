@@ -191,8 +191,8 @@ func (b *builder) settle(c *addressClaim) bool {
 	if c.bad != nil {
 		b.complain(*c.bad, fmt.Sprintf("the last good version (%s in %s) stays in force", c.addr.CA, c.addr.Subnet.Ref))
 	}
-	if b.only != "" && keyOf(c.ep.Host) != b.only {
-		return true // its list is for its own host to enforce, and not in the snapshot
+	if !b.scope.covers(c.ep) {
+		return true
 	}
 	var before *ACL
 	if c.prev != nil {

@@ -41,12 +41,9 @@ func Build(snap *cc.Snapshot, prev *Model, opts Options) (*Model, []cc.Problem) 
 	if snap == nil {
 		return prev, nil
 	}
-	b := &builder{prev: prev, opts: opts, m: &Model{ACLCombine: CombineAll}}
+	b := &builder{prev: prev, opts: opts, scope: newScope(snap, prev), m: &Model{ACLCombine: CombineAll}}
 	if opts.ACLCombine == CombineNIC {
 		b.m.ACLCombine = CombineNIC
-	}
-	if snap.Host != "" {
-		b.only = cc.RefKey("/servers/" + snap.Host)
 	}
 	b.encapsulation(snap.Encapsulation)
 	b.securityTags(snap.SecurityTags)
@@ -69,7 +66,8 @@ type builder struct {
 	prev *Model // never nil
 	opts Options
 	m    *Model
-	only string // key of the host that the snapshot is limited to; "": it is not
+
+	scope scope
 
 	tags    map[string]*SecurityTag
 	acls    index[*ACL]

@@ -447,3 +447,26 @@ func TestProvisioningStates(t *testing.T) {
 		}
 	})
 }
+
+// Peers are reached; of a peer's peers only the network is known, which decides about the peer. A ring ends.
+func TestHostScopeFollowsPeerings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := twoTenants()
+		peer := func(id, with, nic string) {
+			f.network(id, "/accessControlLists/web", "/networkInterfaces/"+nic)
+			f.set(func() {
+				path := "/virtualNetworks/" + id
+				f.bodies[path] = strings.Replace(f.bodies[path], `"properties":{`,
+					`"properties":{"virtualNetworkPeerings":[{"resourceId":"p","properties":{"remoteVirtualNetwork":`+ref("/virtualNetworks/"+with)+`,"allowVirtualNetworkAccess":true}}],`, 1)
+			})
+			if nic != "blue-1" {
+				f.nic(nic, "b", id, "/accessControlLists/theirs")
+			}
+		}
+		peer("blue", "green", "blue-1")
+		peer("green", "far", "green-1")
+		peer("far", "blue", "far-1")
+		_, updates := running(t, f.fabric, Config{Host: "a"})
+		next(t, updates, "start", "a b blue blue-1 far green green-1 own web")
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
@@ -98,20 +100,31 @@ func (p *poll) ofHost(ctx context.Context, n *needs) error {
 	if len(n.nics.missing)+len(n.networks.missing) > 0 {
 		return nil
 	}
-	near := map[*held[virtualNetwork]]bool{}
-	for h := range homes {
-		near[h] = true
-		for _, ref := range h.item.Peerings {
-			if peer := n.networks.need(p, ref, by(p.networks, h)); peer != nil {
-				near[peer] = true
+	// Which peerings are in force depends on the peers' peers, so the networks are followed on, but not who lives in them.
+	known := map[*held[virtualNetwork]]bool{}
+	follow := slices.Collect(maps.Keys(homes))
+	for depth := 0; len(follow) > 0; depth++ {
+		var peers []*held[virtualNetwork]
+		for _, h := range follow {
+			if known[h] {
+				continue
+			}
+			known[h] = true
+			for v := range versions(h) {
+				if depth == 0 {
+					p.guards(n, v)
+				}
+				if depth <= 1 {
+					p.residents(n, v)
+				}
+				for _, ref := range v.item.Peerings {
+					if peer := n.networks.need(p, ref, by(p.networks, h)); peer != nil {
+						peers = append(peers, peer)
+					}
+				}
 			}
 		}
-	}
-	for h := range near {
-		for v := range versions(h) {
-			p.guards(n, v)
-			p.residents(n, v)
-		}
+		follow = peers
 	}
 	return nil
 }
