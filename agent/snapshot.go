@@ -1,9 +1,9 @@
 package agent
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,10 +25,6 @@ type savedSnapshot struct {
 }
 
 func (s *savedSnapshot) write(dir string, snap *cc.Snapshot, clean bool) error {
-	raw, err := json.Marshal(snap)
-	if err != nil {
-		return err
-	}
 	last, good := filepath.Join(dir, lastSnapshot), filepath.Join(dir, goodSnapshot)
 	if s.clean && !clean {
 		if err := os.Rename(last, good); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +32,7 @@ func (s *savedSnapshot) write(dir string, snap *cc.Snapshot, clean bool) error {
 		}
 	}
 	s.clean = false
-	if err := ports.WriteFile(last, raw); err != nil {
+	if err := ports.Replace(last, func(w io.Writer) error { return cc.Encode(w, snap) }); err != nil {
 		return err
 	}
 	if s.clean = clean; clean {
@@ -51,19 +47,24 @@ func (s *savedSnapshot) write(dir string, snap *cc.Snapshot, clean bool) error {
 func (s *savedSnapshot) read(dir string) (snapshots []*cc.Snapshot, err error) {
 	for _, name := range []string{goodSnapshot, lastSnapshot} {
 		path := filepath.Join(dir, name)
-		raw, rerr := os.ReadFile(path)
+		snap, rerr := readSnapshot(path)
 		if errors.Is(rerr, fs.ErrNotExist) {
 			continue
-		}
-		var snap cc.Snapshot
-		if rerr == nil {
-			rerr = json.Unmarshal(raw, &snap)
 		}
 		if rerr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", path, rerr))
 			continue
 		}
-		snapshots = append(snapshots, &snap)
+		snapshots = append(snapshots, snap)
 	}
 	return snapshots, err
+}
+
+func readSnapshot(path string) (*cc.Snapshot, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return cc.Decode(f)
 }

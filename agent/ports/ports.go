@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -113,7 +114,15 @@ func (r *Registry) Delete(name string) error {
 }
 
 // WriteFile replaces a file as a whole: after a crash it holds the old or the new content.
-func WriteFile(path string, raw []byte) (err error) {
+func WriteFile(path string, raw []byte) error {
+	return Replace(path, func(w io.Writer) error {
+		_, err := w.Write(raw)
+		return err
+	})
+}
+
+// Replace is WriteFile of what write writes.
+func Replace(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempSuffix)
 	if err != nil {
 		return err
@@ -123,7 +132,7 @@ func WriteFile(path string, raw []byte) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(raw); err == nil {
+	if err = write(f); err == nil {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {

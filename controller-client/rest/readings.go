@@ -22,12 +22,12 @@ type readings struct {
 	manager         *reading[manager]
 }
 
-func nothingKnown() readings {
+func nothingKnown(host string) readings {
 	return readings{
 		nics:     unread("networkInterfaces", false, decodeNetworkInterface, func(n *cc.NetworkInterface) *cc.Meta { return &n.Meta }),
 		networks: unread("virtualNetworks", false, decodeVirtualNetwork, func(v *virtualNetwork) *cc.Meta { return &v.Meta }),
 		acls:     unread("accessControlLists", false, decodeAccessControlList, func(a *cc.AccessControlList) *cc.Meta { return &a.Meta }),
-		servers:  unread("servers", false, decodeServer, func(s *server) *cc.Meta { return &s.Meta }),
+		servers:  unread("servers", false, decodeServerFor(host), func(s *server) *cc.Meta { return &s.Meta }),
 		// Not every controller has what follows.
 		routeTables:     unread("routeTables", true, decodeRouteTable, func(t *cc.RouteTable) *cc.Meta { return &t.Meta }),
 		logicalNetworks: unread("logicalNetworks", true, decodeLogicalNetwork, func(n *cc.LogicalNetwork) *cc.Meta { return &n.Meta }),

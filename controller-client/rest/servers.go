@@ -1,6 +1,10 @@
 package rest
 
-import cc "github.com/fairlead-net/fairlead/controller-client"
+import (
+	"strings"
+
+	cc "github.com/fairlead-net/fairlead/controller-client"
+)
 
 // server is one with the NICs that the controller says are placed on it.
 type server struct {
@@ -27,6 +31,17 @@ var decodeServer = top("servers", func(s *server) *cc.Meta { return &s.Meta },
 		}
 		return true
 	}, func(*server) {})
+
+// decodeServerFor keeps only host's NICs: a fabric's servers name all its NICs, and each is needed once.
+func decodeServerFor(host string) func(*decoder) (server, bool) {
+	return func(d *decoder) (server, bool) {
+		s, ok := decodeServer(d)
+		if !strings.EqualFold(s.ID, host) {
+			s.interfaces = nil
+		}
+		return s, ok
+	}
+}
 
 // manager is virtualNetworkManager/configuration, of which only the encapsulation is of interest.
 type manager struct {

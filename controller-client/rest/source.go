@@ -62,7 +62,7 @@ func newSource(cfg Config, rt http.RoundTripper) (*Source, error) {
 		client:  &client{endpoints: endpoints, http: newRetryClient(cfg, rt), timeout: cfg.AttemptTimeout, limit: cfg.MaxBody},
 		refresh: make(chan struct{}, 1),
 		pace:    pace{interval: cfg.PollInterval},
-		known:   nothingKnown(),
+		known:   nothingKnown(cfg.Host),
 		status:  cc.Status{Type: "rest", URL: endpoints.use().base.String(), State: cc.StateStarting},
 	}
 	return s, nil
