@@ -245,6 +245,23 @@ func TestCompaction(t *testing.T) {
 	same(t, "after a restart", openAt(t, dir).served(), before)
 }
 
+// TestCompactionFails: the old journal goes on.
+func TestCompactionFails(t *testing.T) {
+	dir := t.TempDir()
+	c := openAt(t, dir)
+	must(t, c.do("/servers/a", ServerBody{}))
+	f, err := beside(c.journal.path)
+	must(t, err)
+	must(t, f.Close())
+	if err := c.journal.swap(f, 0); err == nil { // a file that cannot be written
+		t.Error("swapped")
+	}
+	must(t, c.do("/servers/b", ServerBody{}))
+	before := c.served()
+	must(t, c.Close())
+	same(t, "after a restart", openAt(t, dir).served(), before)
+}
+
 // TestRawIsNotPersisted: after a compaction, too, what a raw resource hides comes back.
 func TestRawIsNotPersisted(t *testing.T) {
 	dir := t.TempDir()
