@@ -104,6 +104,8 @@ func TestLastWriteUnfinished(t *testing.T) {
 		spoilt[i] ^= 0x40
 		check(fmt.Sprintf("byte %d of %d", i, len(whole)), spoilt, start)
 	}
+	const commitRecord = recordHeader + 16
+	check("a commit without its put", append(bytes.Clone(whole[:kept]), whole[len(whole)-commitRecord:]...), true)
 	check("zeros behind", append(bytes.Clone(whole[:kept]), make([]byte, 4096)...), true)
 }
 
