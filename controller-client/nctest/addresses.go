@@ -3,13 +3,12 @@ package nctest
 import (
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // address chooses the CA of an ipConfiguration: the one it had in this subnet, or a free one. It
 // answers none for a subnet that does not exist, which check refuses.
 func (a *allocation) address(by, subnet string, old *resource) (netip.Addr, error) {
-	r := a.added[topKey(subnet)]
+	r := a.networks[topKey(subnet)]
 	if r == nil {
 		r = a.c.resources[topKey(subnet)]
 	}
@@ -94,9 +93,7 @@ func (a *allocation) mac(d *draft, old *resource) (uint64, error) {
 		a.macs[old.facts.mac] = d.key
 		return old.facts.mac, nil
 	}
-	pools := a.resources("macPools")
-	slices.SortFunc(pools, func(x, y *resource) int { return strings.Compare(x.key, y.key) })
-	for _, r := range pools {
+	for _, r := range a.pools {
 		for _, pool := range r.facts.pools {
 			start := a.c.macHints[r.key]
 			if start < pool.first || start > pool.last {
@@ -117,62 +114,5 @@ func (a *allocation) mac(d *draft, old *resource) (uint64, error) {
 	if d.state == updating || d.state == failed {
 		return 0, nil
 	}
-	return 0, exhausted("MacAddressesExhausted", "%s: no free MAC address in %d macPools", d.ref, len(pools))
-}
-
-// server chooses the PA of a server: the one it had, or a free one of the logical network for HNV. A
-// fabric without such a network gives none.
-func (a *allocation) server(d *draft) error {
-	properties := d.body["properties"].(tree)
-	if list, _ := own(properties)["providerAddresses"].([]any); len(list) > 0 {
-		return nil
-	}
-	free := func(pa netip.Addr) bool {
-		by, taken := a.providers[pa]
-		return (!taken || by == d.key) && a.c.providers.other(pa, a.replaced) == ""
-	}
-	give := func(pas ...netip.Addr) error {
-		var list []any
-		for _, pa := range pas {
-			a.providers[pa] = d.key
-			list = append(list, pa.String())
-		}
-		publish(d.body, "providerAddresses", list)
-		return nil
-	}
-	if old := a.c.resources[d.key]; old != nil && len(old.facts.pas) > 0 && !slices.ContainsFunc(old.facts.pas, func(pa netip.Addr) bool { return !free(pa) }) {
-		return give(old.facts.pas...)
-	}
-	networks := a.resources("logicalNetworks")
-	slices.SortFunc(networks, func(x, y *resource) int { return strings.Compare(x.key, y.key) })
-	ranges := 0
-	for _, r := range networks {
-		for _, pool := range r.facts.pa {
-			ranges++
-			for pa := pool.first; pa.Compare(pool.last) <= 0; pa = pa.Next() {
-				if free(pa) {
-					return give(pa)
-				}
-			}
-		}
-	}
-	if ranges == 0 {
-		return nil
-	}
-	return exhausted("IPAddressesExhausted", "%s: no free provider address in %d ipPools", d.ref, ranges)
-}
-
-// serversWithoutPA are drafts of the servers to which a new pool of provider addresses gives one.
-func (c *Controller) serversWithoutPA(drafts []*draft) (more []*draft) {
-	if !c.opts.AssignProviderAddresses || !slices.ContainsFunc(drafts, func(d *draft) bool { return d.collection == "logicalNetworks" }) {
-		return nil
-	}
-	for _, r := range c.collections["servers"].sorted {
-		if len(r.facts.pas) == 0 && !r.raw && !slices.ContainsFunc(drafts, func(d *draft) bool { return d.key == r.key }) {
-			if body, err := parse(r.stored); err == nil {
-				more = append(more, &draft{name: r.name, body: body})
-			}
-		}
-	}
-	return more
+	return 0, exhausted("MacAddressesExhausted", "%s: no free MAC address in %d macPools", d.ref, len(a.pools))
 }

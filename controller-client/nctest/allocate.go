@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -12,10 +13,12 @@ import (
 type allocation struct {
 	c         *Controller
 	replaced  map[string]bool
-	added     map[string]*resource // drafts that are made
-	addresses map[place]string     // of drafts -> ipConfiguration
-	macs      map[uint64]string    // of drafts -> NIC
-	providers map[netip.Addr]string
+	networks  map[string]*resource  // virtual networks among the drafts
+	addresses map[place]string      // of drafts -> ipConfiguration
+	macs      map[uint64]string     // of drafts -> NIC
+	providers map[netip.Addr]string // of drafts -> server
+	pools     []*resource           // macPools
+	underlays []*resource           // logicalNetworks
 }
 
 // waits answers whether a draft has to come to allocate before it is finished.
@@ -50,7 +53,7 @@ func (c *Controller) allocate(drafts []*draft, replaced map[string]bool) error {
 	}
 	var open []*draft
 	for _, d := range drafts {
-		if d.made == nil && d.collection != "virtualNetworks" && c.waits(d) {
+		if d.made == nil && d.collection != "virtualNetworks" && (d.packed != nil || c.waits(d)) {
 			open = append(open, d)
 		} else if d.made == nil {
 			d.finish()
@@ -59,32 +62,16 @@ func (c *Controller) allocate(drafts []*draft, replaced map[string]bool) error {
 	if len(open) == 0 {
 		return nil
 	}
-	a := allocation{c, replaced, map[string]*resource{}, map[place]string{}, map[uint64]string{}, map[netip.Addr]string{}}
-	for _, d := range drafts {
-		r := d.made
-		if r == nil {
-			r = newResource(d.name, d.body, nil) // for what it has already
-		} else {
-			a.added[r.key] = r
-		}
-		for _, cl := range r.facts.claims {
-			a.addresses[cl.place()] = cl.by
-		}
-		for _, pa := range r.facts.pas {
-			a.providers[pa] = r.key
-		}
-		if r.facts.mac != 0 {
-			a.macs[r.facts.mac] = r.key
-		}
-	}
+	a := c.newAllocation(drafts, replaced)
 	for _, d := range open {
-		var err error
-		if d.collection == "servers" {
-			err = a.server(d)
-		} else {
-			err = a.nic(d)
+		if err := d.unpack(); err != nil {
+			return err
 		}
-		if err != nil {
+		choose := a.nic
+		if d.collection == "servers" {
+			choose = a.server
+		}
+		if err := choose(d); err != nil {
 			return err
 		}
 		d.finish()
@@ -92,15 +79,64 @@ func (c *Controller) allocate(drafts []*draft, replaced map[string]bool) error {
 	return nil
 }
 
-// resources answers those of a collection, drafts included.
-func (a *allocation) resources(collection string) (all []*resource) {
-	for _, r := range a.c.collections[collection].sorted {
-		if !a.replaced[r.key] {
-			all = append(all, r)
+func (c *Controller) newAllocation(drafts []*draft, replaced map[string]bool) *allocation {
+	a := &allocation{c: c, replaced: replaced, networks: map[string]*resource{}, addresses: map[place]string{},
+		macs: map[uint64]string{}, providers: map[netip.Addr]string{}, pools: c.others("macPools", replaced), underlays: c.others("logicalNetworks", replaced)}
+	for _, d := range drafts {
+		has := d.has()
+		for _, cl := range has.claims {
+			a.addresses[cl.place()] = cl.by
+		}
+		for _, pa := range has.pas {
+			a.providers[pa] = d.key
+		}
+		if has.mac != 0 {
+			a.macs[has.mac] = d.key
+		}
+		switch d.collection {
+		case "virtualNetworks":
+			a.networks[d.key] = d.made
+		case "macPools":
+			a.pools = append(a.pools, d.made)
+		case "logicalNetworks":
+			a.underlays = append(a.underlays, d.made)
 		}
 	}
-	for _, r := range a.added {
-		if r.collection == collection {
+	for _, list := range [][]*resource{a.pools, a.underlays} {
+		slices.SortFunc(list, func(x, y *resource) int { return strings.Compare(x.key, y.key) })
+	}
+	return a
+}
+
+// has answers the facts of a draft as far as they are known.
+func (d *draft) has() facts {
+	switch {
+	case d.made != nil:
+		return d.made.facts
+	case d.packed != nil:
+		return d.known
+	}
+	return newResource(d.name, d.body, nil).facts
+}
+
+// pack trades the tree of a draft that waits for its text: a load may have many of them.
+func (d *draft) pack() {
+	d.known = d.has()
+	d.packed, d.body = encode(d.body), nil
+}
+
+func (d *draft) unpack() (err error) {
+	if d.packed != nil {
+		d.body, err = parse(d.packed)
+		d.packed = nil
+	}
+	return err
+}
+
+// others answers the resources of a collection that stay.
+func (c *Controller) others(collection string, replaced map[string]bool) (all []*resource) {
+	for _, r := range c.collections[collection].sorted {
+		if !replaced[r.key] {
 			all = append(all, r)
 		}
 	}

@@ -36,14 +36,19 @@ func benchFabric(b *testing.B, dataDir string) *Controller {
 	return c
 }
 
-func benchGet(b *testing.B, handler http.Handler, ifNoneMatch string, want int) *sink {
-	b.Helper()
-	r := httptest.NewRequest(http.MethodGet, "/networking/v1/networkInterfaces", nil)
+func get(handler http.Handler, path, ifNoneMatch string) *sink {
+	r := httptest.NewRequest(http.MethodGet, "/networking/v1"+path, nil)
 	if ifNoneMatch != "" {
 		r.Header.Set("If-None-Match", ifNoneMatch)
 	}
 	s := &sink{header: http.Header{}, status: http.StatusOK}
 	handler.ServeHTTP(s, r)
+	return s
+}
+
+func benchGet(b *testing.B, handler http.Handler, ifNoneMatch string, want int) *sink {
+	b.Helper()
+	s := get(handler, "/networkInterfaces", ifNoneMatch)
 	if s.status != want {
 		b.Fatalf("HTTP %d, want %d", s.status, want)
 	}

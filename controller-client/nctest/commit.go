@@ -16,6 +16,8 @@ type draft struct {
 	failure *apiError // why it could not be provisioned
 
 	prepared bool
+	packed   []byte // what body was, while it waits for allocation
+	known    facts  // of packed
 	made     *resource
 }
 

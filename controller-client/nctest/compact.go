@@ -2,6 +2,7 @@ package nctest
 
 import (
 	"bufio"
+	"io"
 	"os"
 )
 
@@ -73,16 +74,33 @@ func (j *journal) swap(f *os.File, size int64) error {
 	if _, err := f.Write(tail); err != nil {
 		return discard(f, err)
 	}
-	if err := takePlace(f, j.path); err != nil {
-		return discard(f, err)
-	}
 	if j.file != nil {
-		_ = j.file.Close() // replaced
+		_ = j.file.Close() // what it lacks is in f
 	}
-	j.file, j.pending = f, nil
+	err := takePlace(f, j.path)
+	if j.file, j.failed = openEnd(j.path); err == nil {
+		err = j.failed
+	}
+	if err != nil {
+		return discard(f, err) // and go on with the old one
+	}
+	j.pending = nil
 	j.size = size + int64(len(tail))
 	j.durable, j.synced = j.queued, j.size
 	return nil
+}
+
+// openEnd opens a journal to write on.
+func openEnd(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekEnd); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // compactIfDue starts a compaction when more than half of a journal that has grown beyond slack is

@@ -192,20 +192,16 @@ func (c *Controller) restore(dir string) error {
 
 // resume opens a journal that was replayed, without what follows its last commit.
 func (j *journal) resume(saved replayed) (err error) {
-	if j.file, err = os.OpenFile(j.path, os.O_WRONLY, 0); err != nil {
-		return err
+	if saved.torn {
+		if err := os.Truncate(j.path, saved.end); err != nil {
+			return err
+		}
 	}
-	if err := j.file.Truncate(saved.end); err != nil {
-		return err
-	}
-	if _, err := j.file.Seek(saved.end, 0); err != nil {
-		return err
-	}
-	if err := j.file.Sync(); err != nil {
+	if j.file, err = openEnd(j.path); err != nil {
 		return err
 	}
 	j.size, j.synced = saved.end, saved.end
-	return nil
+	return j.file.Sync() // what was read is answered from now on
 }
 
 func refKey(ref string) string { return cc.RefKey(ref) }

@@ -25,7 +25,7 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 	if err := takePlace(f, path); err != nil {
 		return discard(f, err)
 	}
-	return f.Close()
+	return nil
 }
 
 // beside opens a new file in the folder of path, which need not exist.
@@ -37,9 +37,13 @@ func beside(path string) (*os.File, error) {
 	return os.CreateTemp(dir, temporary)
 }
 
-// takePlace makes f durable under the name path. f stays open.
+// takePlace closes f, which is durable then, and gives it the name path. (A file that is open cannot
+// be renamed everywhere.)
 func takePlace(f *os.File, path string) error {
 	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {

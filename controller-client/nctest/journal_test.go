@@ -77,29 +77,36 @@ func TestLastWriteUnfinished(t *testing.T) {
 	must(t, c.Close())
 	whole, err := os.ReadFile(filepath.Join(dir, journalName))
 	must(t, err)
-	check := func(what string, journal []byte) {
-		at := t.TempDir()
-		must(t, os.WriteFile(filepath.Join(at, journalName), journal, 0o600))
-		for range 2 { // the second time after having written behind the cut
-			c, err := Open(Options{DataDir: at})
+	path := filepath.Join(t.TempDir(), journalName)
+	check := func(what string, journal []byte, start bool) {
+		must(t, os.WriteFile(path, journal, 0o600))
+		got, err := replay(path)
+		if err != nil || got.end != kept || !got.torn || len(got.bodies) != len(before) {
+			t.Fatalf("%s: %v: %d resources up to %d, want %d up to %d", what, err, len(got.bodies), got.end, len(before), kept)
+		}
+		for n := 0; start && n < 2; n++ { // the second time after having written behind the cut
+			c, err := Open(Options{DataDir: filepath.Dir(path)})
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
-			if !maps.Equal(c.served(), before) {
-				t.Fatalf("%s: got %v, want %v", what, c.served(), before)
-			}
+			same(t, what, c.served(), before)
 			must(t, c.do("/servers/new", ServerBody{}))
 			must(t, c.do("/servers/new", nil))
 			must(t, c.Close())
 		}
 	}
 	for i := kept; i < int64(len(whole)); i++ {
-		check(fmt.Sprintf("cut at %d of %d", i, len(whole)), whole[:i])
+		start := i%16 == 0
+		if i > kept {
+			check(fmt.Sprintf("cut at %d of %d", i, len(whole)), whole[:i], start)
+		}
 		spoilt := bytes.Clone(whole)
 		spoilt[i] ^= 0x40
-		check(fmt.Sprintf("byte %d of %d", i, len(whole)), spoilt)
+		check(fmt.Sprintf("byte %d of %d", i, len(whole)), spoilt, start)
 	}
-	check("zeros behind", append(bytes.Clone(whole[:kept]), make([]byte, 4096)...))
+	const commitRecord = recordHeader + 16
+	check("a commit without its put", append(bytes.Clone(whole[:kept]), whole[len(whole)-commitRecord:]...), true)
+	check("zeros behind", append(bytes.Clone(whole[:kept]), make([]byte, 4096)...), true)
 }
 
 // TestUnfinishedLoad: many resources in one commit are there together, or not at all.
@@ -113,16 +120,14 @@ func TestUnfinishedLoad(t *testing.T) {
 	must(t, c.Close())
 	whole, err := os.ReadFile(filepath.Join(dir, journalName))
 	must(t, err)
+	path := filepath.Join(t.TempDir(), journalName)
 	for i := kept; i <= int64(len(whole)); i++ {
-		at := t.TempDir()
-		must(t, os.WriteFile(filepath.Join(at, journalName), whole[:i], 0o600))
-		want := before
-		if i == int64(len(whole)) {
-			want = after
+		must(t, os.WriteFile(path, whole[:i], 0o600))
+		got, err := replay(path)
+		must(t, err)
+		if want := map[bool]int{true: len(after), false: len(before)}[i == int64(len(whole))]; len(got.bodies) != want {
+			t.Fatalf("cut at %d of %d: %d resources, want %d", i, len(whole), len(got.bodies), want)
 		}
-		c := openAt(t, at)
-		same(t, fmt.Sprintf("cut at %d of %d", i, len(whole)), c.served(), want)
-		must(t, c.Close())
 	}
 }
 
@@ -239,6 +244,23 @@ func TestCompaction(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, temporary+"*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+	same(t, "after a restart", openAt(t, dir).served(), before)
+}
+
+// TestCompactionFails: the old journal goes on.
+func TestCompactionFails(t *testing.T) {
+	dir := t.TempDir()
+	c := openAt(t, dir)
+	must(t, c.do("/servers/a", ServerBody{}))
+	f, err := beside(c.journal.path)
+	must(t, err)
+	must(t, f.Close())
+	if err := c.journal.swap(f, 0); err == nil { // a file that cannot be written
+		t.Error("swapped")
+	}
+	must(t, c.do("/servers/b", ServerBody{}))
+	before := c.served()
+	must(t, c.Close())
 	same(t, "after a restart", openAt(t, dir).served(), before)
 }
 

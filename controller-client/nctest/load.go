@@ -159,6 +159,8 @@ func (c *Controller) readItem(it item) (*draft, error) {
 	}
 	if !c.waits(d) {
 		d.finish()
+	} else if d.collection == "networkInterfaces" {
+		d.pack()
 	}
 	return d, nil
 }

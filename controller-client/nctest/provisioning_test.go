@@ -69,6 +69,30 @@ func TestProvisioningTakesTime(t *testing.T) {
 	})
 }
 
+// TestTwoBranches: what two operations have in common is Updating until both are done, and what only
+// one of them is under does not stay so.
+func TestTwoBranches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openDirect(t, nctest.Options{ProvisioningDelay: delay})
+		sub := func(id string) any { return map[string]any{"resourceId": id, "properties": map[string]any{}} }
+		d.put("/logicalNetworks/l", map[string]any{"properties": map[string]any{"subnets": []any{sub("s"), sub("t")}}})
+		pass(delay)
+		d.put("/logicalNetworks/l/subnets/s/ipPools/p", map[string]any{})
+		pass(delay / 2)
+		d.put("/logicalNetworks/l/subnets/t/ipPools/p", map[string]any{})
+		states := func() (all []any) {
+			for _, ref := range []string{"", "/subnets/s", "/subnets/s/ipPools/p", "/subnets/t", "/subnets/t/ipPools/p"} {
+				all = append(all, d.state("/logicalNetworks/l"+ref))
+			}
+			return all
+		}
+		pass(delay / 2)
+		equal(t, "one is done", states(), "[Updating Updating Succeeded Updating Updating]")
+		pass(delay / 2)
+		equal(t, "both", states(), "[Succeeded Succeeded Succeeded Succeeded Succeeded]")
+	})
+}
+
 func TestDeletionTakesTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openDirect(t, nctest.Options{ProvisioningDelay: delay})

@@ -29,7 +29,7 @@ func replay(path string) (replayed, error) {
 	if err != nil {
 		return out, err
 	}
-	r := bufio.NewReaderSize(f, 1<<20)
+	r := bufio.NewReaderSize(f, 1<<16)
 	header := make([]byte, len(journalHeader))
 	if _, err := io.ReadFull(r, header); err != nil || string(header) != journalHeader {
 		return out, fmt.Errorf("%s: is not a journal of this program", path)
