@@ -19,13 +19,22 @@ const (
 type pace struct {
 	interval time.Duration
 	failures int
+	slow     int // polls in a row that took more than their share
 }
 
 // afterSuccess is at most the interval, unless the controller is so slow that polling it so often would
-// keep it busy for more than its share.
+// keep it busy for more than its share. One slow poll alone, as when everything is new, is no sign of that.
 func (p *pace) afterSuccess(took time.Duration) time.Duration {
 	p.failures = 0
-	pause := max(p.interval, (share-1)*took)
+	if took <= p.interval/share {
+		p.slow = 0
+	} else {
+		p.slow++
+	}
+	pause := p.interval
+	if p.slow > 1 {
+		pause = max(pause, (share-1)*took)
+	}
 	return pause - rand.N(pause/5+1)
 }
 

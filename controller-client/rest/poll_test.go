@@ -370,3 +370,18 @@ func TestControllerWithoutConfiguration(t *testing.T) {
 		}
 	})
 }
+
+// A controller that is slow for long is asked less often; one slow answer changes nothing.
+func TestPaceFollowsASlowController(t *testing.T) {
+	p := pace{interval: time.Second}
+	between := func(what string, got, low, high time.Duration) {
+		t.Helper()
+		if got < low || got > high {
+			t.Errorf("%s: %v, want %v to %v", what, got, low, high)
+		}
+	}
+	between("one slow poll", p.afterSuccess(3*time.Second), 800*time.Millisecond, time.Second)
+	between("another", p.afterSuccess(3*time.Second), 9600*time.Millisecond, 12*time.Second)
+	between("a quick one", p.afterSuccess(100*time.Millisecond), 800*time.Millisecond, time.Second)
+	between("a slow one again", p.afterSuccess(3*time.Second), 800*time.Millisecond, time.Second)
+}

@@ -99,6 +99,7 @@ func (s *Source) Run(ctx context.Context, deliver func(cc.Update)) error {
 func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.Duration) {
 	start := time.Now()
 	changed, err := s.read(ctx)
+	took := time.Since(start)
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -134,7 +135,7 @@ func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.
 	}
 	update.Problems = append(slices.Clip(s.problems), s.ownProblems()...)
 	deliver(update)
-	return s.pace.afterSuccess(time.Since(start))
+	return s.pace.afterSuccess(took)
 }
 
 func (s *Source) whole() bool { return s.cfg.Scope == ScopeFull || s.notSaid }

@@ -45,6 +45,7 @@ var groups = []group{
 	{"flood", false, flood},
 	{"update", false, updates},
 	{"memory", false, memory},
+	{"northbound", false, northbound},
 	{"scale", false, scale},
 }
 

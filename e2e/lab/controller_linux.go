@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fairlead-net/fairlead/controller-client/nctest"
@@ -25,6 +28,7 @@ type Controller struct {
 	pki     nctest.PKI
 	client  nctest.Client
 	process *Process
+	loaded  bool
 	serving context.CancelFunc
 	served  chan struct{}
 }
@@ -55,15 +59,19 @@ func (l *Lab) startController() *Controller {
 
 // Start starts the controller and waits until it answers. What it knew before a Stop it knows again.
 func (c *Controller) Start() {
+	patience := 10 * time.Second
 	if c.lab.opts.InProcess {
 		c.lab.must(c.serveInside(), "controller")
 	} else {
-		p, err := c.lab.start(c.lab.fabric, "controller", c.lab.binary("fairlead-nc"),
-			"--listen", c.URL[len("https://"):], "--data", c.lab.path("controller"), "--pki", c.lab.path("pki"))
+		args := []string{"--listen", c.URL[len("https://"):], "--data", c.lab.path("controller"), "--pki", c.lab.path("pki")}
+		if c.lab.opts.Load != "" && !c.loaded {
+			args, patience, c.loaded = append(args, "--load", c.lab.opts.Load), 2*time.Minute, true
+		}
+		p, err := c.lab.start(c.lab.fabric, "controller", c.lab.binary("fairlead-nc"), args...)
 		c.lab.must(err, "controller")
 		c.process = p
 	}
-	c.lab.must(c.lab.WaitFor("controller answers", 10*time.Second, func() error {
+	c.lab.must(c.lab.WaitFor("controller answers", patience, func() error {
 		if how, ended := c.ended(); ended {
 			return permanent{errors.New("it ended: " + how)}
 		}
@@ -133,20 +141,9 @@ func (c *Controller) Delete(ref string) {
 	c.lab.must(c.client.Delete(c.lab.ctx, ref), "controller")
 }
 
-// MoveNIC places a NIC on another host: what it was read as goes back with the server changed, and
-// only if nobody has changed it meanwhile.
+// MoveNIC places a NIC on another host.
 func (c *Controller) MoveNIC(nic, host string) {
-	ref := "/networkInterfaces/" + nic
-	var body map[string]any
-	c.lab.must(c.client.Get(c.lab.ctx, ref, &body), "controller")
-	properties, _ := body["properties"].(map[string]any)
-	if properties == nil {
-		c.lab.Fail("controller: %s has no properties", ref)
-	}
-	properties["server"] = map[string]any{"resourceRef": "/servers/" + host}
-	etag, _ := body["etag"].(string)
-	_, err := c.client.PutIf(c.lab.ctx, ref, body, etag)
-	c.lab.must(err, "controller")
+	c.Change("/networkInterfaces/"+nic, map[string]any{"server": map[string]any{"resourceRef": "/servers/" + host}})
 }
 
 // TLSFiles are the paths of the CA, and of the certificate and key that hosts show.
@@ -164,4 +161,41 @@ func (c *Controller) ForeignTLSFiles() (ca, cert, key string) {
 // PutServer makes the host known to the controller.
 func (c *Controller) PutServer(h *Host) {
 	c.Put("/servers/"+h.Name, nctest.ServerBody{ProviderAddresses: []string{h.Provider.String()}})
+}
+
+// Change gives a resource other values of some properties: what it was read as goes back with them, and only if
+// nobody has changed it meanwhile.
+func (c *Controller) Change(ref string, properties map[string]any) {
+	var body map[string]any
+	c.lab.must(c.client.Get(c.lab.ctx, ref, &body), "controller")
+	have, _ := body["properties"].(map[string]any)
+	if have == nil {
+		c.lab.Fail("controller: %s has no properties", ref)
+	}
+	maps.Copy(have, properties)
+	etag, _ := body["etag"].(string)
+	_, err := c.client.PutIf(c.lab.ctx, ref, body, etag)
+	c.lab.must(err, "controller")
+}
+
+// NICsIn are the references of the NICs with an address in a virtual network.
+func (c *Controller) NICsIn(network string) (nics []string) {
+	var body struct {
+		Properties struct {
+			Subnets []struct {
+				Properties struct {
+					IPConfigurations []struct{ ResourceRef string }
+				}
+			}
+		}
+	}
+	c.lab.must(c.client.Get(c.lab.ctx, network, &body), "controller")
+	for _, s := range body.Properties.Subnets {
+		for _, ip := range s.Properties.IPConfigurations {
+			if nic, _, ok := strings.Cut(ip.ResourceRef, "/ipConfigurations/"); ok && strings.HasPrefix(nic, "/networkInterfaces/") && !slices.Contains(nics, nic) {
+				nics = append(nics, nic)
+			}
+		}
+	}
+	return nics
 }

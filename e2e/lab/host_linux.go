@@ -229,3 +229,19 @@ func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	return line
 }
+
+// AskStatus asks the agent itself, without the command line program's start.
+func (h *Host) AskStatus() (s Status, err error) {
+	resp, err := h.api.Get("http://agent/v1/status")
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// Forget takes away what the agent keeps on disk and in the kernel, as if the host were new. The agent must not run.
+func (h *Host) Forget() {
+	h.WipeDatapath()
+	h.lab.must(os.RemoveAll(h.files.state), "%s: remove %s", h.Name, h.files.state)
+}

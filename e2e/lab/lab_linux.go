@@ -23,6 +23,7 @@ type Options struct {
 	Scope         string        // what of the fabric the agents read: "host" (default) or "full"
 	MTU           int           // of the underlay; default 1500
 	IPv6Underlay  bool          // provider addresses are IPv6; the controller stays where it is
+	Load          string        // what the controller loads before anything else: a file or directory, "" for nothing
 	InProcess     bool          // the controller runs in this process, so that a test can make it answer rubbish
 	BinDir        string        // of fairlead and fairlead-nc; default <module>/bin
 	Log           io.Writer     // where the tails of process logs go when a step fails; default stderr

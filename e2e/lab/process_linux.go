@@ -67,6 +67,9 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
+// PID of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Ended reports whether the process is over, and how.
 func (p *Process) Ended() (string, bool) {
 	select {
