@@ -38,6 +38,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			return nil
 		case <-resync.C:
 			a.resync()
+			tidy()
 		case <-retry.C:
 			a.resync()
 		case <-a.wake:

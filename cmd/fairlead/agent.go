@@ -45,7 +45,7 @@ func (c *cli) agentCommand() *cobra.Command {
 }
 
 // gcPercent trades a little of an idle processor for memory: most of the heap is state that stays.
-const gcPercent = 50
+const gcPercent = 30
 
 func (c *cli) runAgent(ctx context.Context, log *slog.Logger) error {
 	if os.Getenv("GOGC") == "" {
