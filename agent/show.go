@@ -45,6 +45,11 @@ func (a *Agent) Status() (*api.Status, error) {
 		s.Datapath.Encapsulation = m.Encapsulation.String()
 		s.Model = api.ModelStatus{Generation: a.builds, Networks: len(m.VirtualNetworks), Subnets: len(m.Subnets()), Endpoints: len(m.Endpoints),
 			VSIDSource: origins(m.VSIDSource), PASource: origins(m.PASource)}
+		for _, h := range m.Hosts {
+			if len(h.ProviderAddresses) == 0 {
+				s.Model.PAMissing = append(s.Model.PAMissing, h.ID)
+			}
+		}
 		for _, e := range m.Endpoints {
 			s.Model.Mappings += len(e.Addresses)
 		}

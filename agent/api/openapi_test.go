@@ -68,7 +68,8 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 func TestSchemasHaveTheTypesKeys(t *testing.T) {
 	doc := served(t)
 	types := map[string]reflect.Type{"Status": reflect.TypeFor[Status](), "Network": reflect.TypeFor[Network](), "Subnet": reflect.TypeFor[Subnet](),
-		"Mapping": reflect.TypeFor[Mapping](), "ACL": reflect.TypeFor[ACL](), "Endpoint": reflect.TypeFor[Endpoint](),
+		"Mapping": reflect.TypeFor[Mapping](), "ACL": reflect.TypeFor[ACL](), "RouteTable": reflect.TypeFor[RouteTable](), "LoadBalancer": reflect.TypeFor[LoadBalancer](), "PublicAddress": reflect.TypeFor[PublicAddress](),
+		"Endpoint":         reflect.TypeFor[Endpoint](),
 		"EndpointDocument": reflect.TypeFor[EndpointDocument](), "AttachRequest": reflect.TypeFor[AttachRequest](), "Flow": reflect.TypeFor[Flow](),
 		"TraceRequest": reflect.TypeFor[TraceRequest](), "Trace": reflect.TypeFor[Trace](), "Error": reflect.TypeFor[Error](),
 		"PortLayers": reflect.TypeFor[PortLayers](), "Event": reflect.TypeFor[Event]()}

@@ -75,6 +75,9 @@ func routes(b Backend) *mux.Router {
 	get("/v1/subnets", func(*http.Request) (any, error) { return list("SubnetList")(b.Subnets(), nil) })
 	get("/v1/mappings", func(*http.Request) (any, error) { return list("MappingList")(b.Mappings(), nil) })
 	get("/v1/acls", func(*http.Request) (any, error) { return list("ACLList")(b.ACLs()) })
+	get("/v1/routetables", func(*http.Request) (any, error) { return list("RouteTableList")(b.RouteTables(), nil) })
+	get("/v1/loadbalancers", func(*http.Request) (any, error) { return list("LoadBalancerList")(b.LoadBalancers(), nil) })
+	get("/v1/publicaddresses", func(*http.Request) (any, error) { return list("PublicAddressList")(b.PublicAddresses(), nil) })
 	get("/v1/flows", func(q *http.Request) (any, error) {
 		query, err := parseFlowQuery(q.URL.Query())
 		if err != nil {

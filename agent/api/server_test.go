@@ -46,6 +46,9 @@ func (b *fakeBackend) Attach(_ context.Context, r AttachRequest) (*Endpoint, err
 func (b *fakeBackend) Detach(_ context.Context, name string) error { b.detached = name; return b.err }
 func (b *fakeBackend) Networks() []Network                         { return []Network{} }
 func (b *fakeBackend) Subnets() []Subnet                           { return []Subnet{{ID: "web"}} }
+func (b *fakeBackend) RouteTables() []RouteTable                   { return []RouteTable{{ID: "t"}} }
+func (b *fakeBackend) LoadBalancers() []LoadBalancer               { return []LoadBalancer{{ID: "l"}} }
+func (b *fakeBackend) PublicAddresses() []PublicAddress            { return []PublicAddress{{ID: "p"}} }
 func (b *fakeBackend) Mappings() []Mapping                         { return []Mapping{{CA: "10.0.1.11"}} }
 func (b *fakeBackend) ACLs() ([]ACL, error)                        { return []ACL{{ID: "gate"}}, b.err }
 func (b *fakeBackend) Layers(port string) (*PortLayers, error) {
@@ -87,7 +90,8 @@ func ask(b Backend, method, target, body string) *httptest.ResponseRecorder {
 
 func TestReading(t *testing.T) {
 	for path, kind := range map[string]string{"/v1/status": "Status", "/v1/endpoints": "EndpointList", "/v1/endpoints/web": "Endpoint", "/v1/networks": "NetworkList",
-		"/v1/subnets": "SubnetList", "/v1/mappings": "MappingList", "/v1/acls": "ACLList", "/v1/flows": "FlowList", "/v1/vfp/ports/web/layers": "PortLayers"} {
+		"/v1/subnets": "SubnetList", "/v1/mappings": "MappingList", "/v1/acls": "ACLList", "/v1/routetables": "RouteTableList", "/v1/loadbalancers": "LoadBalancerList", "/v1/publicaddresses": "PublicAddressList",
+		"/v1/flows": "FlowList", "/v1/vfp/ports/web/layers": "PortLayers"} {
 		w := ask(&fakeBackend{}, "GET", path, "")
 		var doc struct {
 			APIVersion, Kind string

@@ -60,6 +60,7 @@ type ModelStatus struct {
 	Rules      int            `json:"rules"`
 	VSIDSource map[string]int `json:"vsidSource,omitempty"` // subnets by where their VSID comes from
 	PASource   map[string]int `json:"paSource,omitempty"`   // servers by where their provider address comes from
+	PAMissing  []string       `json:"paMissing,omitempty"`  // servers without one: their endpoints cannot be reached
 }
 
 // DatapathStatus is the vSwitch's.
@@ -272,6 +273,9 @@ type Backend interface {
 	Subnets() []Subnet
 	Mappings() []Mapping
 	ACLs() ([]ACL, error)
+	RouteTables() []RouteTable
+	LoadBalancers() []LoadBalancer
+	PublicAddresses() []PublicAddress
 	Flows() ([]Flow, error)
 	Trace(r TraceRequest) (*Trace, error)
 	// Layers of an endpoint's port.

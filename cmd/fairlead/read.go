@@ -88,6 +88,59 @@ func (c *cli) aclCommand() *cobra.Command {
 	}))
 }
 
+func (c *cli) routeCommand() *cobra.Command {
+	return group("route", "User-defined routes", c.reads(&cobra.Command{
+		Use:   "list",
+		Short: "User-defined routes, by route table",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var l api.List[api.RouteTable]
+			if err := c.get(cmd, "/v1/routetables", &l); err != nil {
+				return err
+			}
+			return c.show(l, func(row func(...any)) {
+				row("TABLE", "ROUTE", "PREFIX", "TYPE", "NEXT HOP", "SUBNETS")
+				for _, t := range l.Items {
+					for _, r := range t.Routes {
+						row(t.ID, r.ID, r.Prefix, r.Type, r.NextHop, strings.Join(t.Subnets, ","))
+					}
+				}
+			})
+		},
+	}))
+}
+
+func (c *cli) loadBalancerCommand() *cobra.Command {
+	return group("loadbalancer", "Load balancers of the fabric", c.reads(&cobra.Command{
+		Use:   "list",
+		Short: "Load balancers and their rules: shown, not in force",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var l api.List[api.LoadBalancer]
+			if err := c.get(cmd, "/v1/loadbalancers", &l); err != nil {
+				return err
+			}
+			return c.show(l, func(row func(...any)) {
+				row("LOAD BALANCER", "RULE", "KIND", "PROTOCOL", "FRONTENDS", "PORT", "BACKEND", "PORT", "RETURN")
+				for _, b := range l.Items {
+					for _, r := range b.Rules {
+						back := "by way of the VIP"
+						if r.DirectReturn {
+							back = "direct"
+						}
+						row(b.ID, r.ID, r.Kind, r.Protocol, strings.Join(r.Frontends, ","), r.FrontendPort, r.BackendPool+r.IPConfiguration, r.BackendPort, back)
+					}
+				}
+			})
+		},
+	}))
+}
+
+func (c *cli) publicAddressCommand() *cobra.Command {
+	return listCommand(c, "publicaddress", "Public addresses of the fabric: shown, not in force", "/v1/publicaddresses", []any{"NAME", "ADDRESS", "ALLOCATION", "HELD BY"},
+		func(p api.PublicAddress) []any { return []any{p.ID, p.Address, p.AllocationMethod, p.IPConfiguration} })
+}
+
 // ruleProtocol is such as "tcp syn,!ack" or "icmp 8".
 func ruleProtocol(r *api.Rule) string {
 	return strings.TrimSpace(r.Protocol + " " + r.ICMP + r.TCPFlags)
@@ -112,6 +165,25 @@ func (c *cli) statusCommand() *cobra.Command {
 	})
 }
 
+// scopes say how much of the fabric is read.
+var scopes = map[string]string{"host": "what this host needs is read", "full": "the whole fabric is read"}
+
+// missing names the servers without a provider address, the first of them if there are many.
+func missing(servers []string) string {
+	const most = 8
+	if len(servers) == 0 {
+		return ""
+	}
+	more := ""
+	if len(servers) > most {
+		servers, more = servers[:most], fmt.Sprintf(" and %d more", len(servers)-most)
+	}
+	return "; none of " + strings.Join(servers, ", ") + more
+}
+
+// origins are the words for where a value comes from.
+var origins = map[string]string{"source": "the controller", "config": "the configuration", "derived": "a hash of the instanceId"}
+
 const sameTitle = " " // of the row above
 
 func drawStatus(s *api.Status, row func(...any)) {
@@ -121,12 +193,16 @@ func drawStatus(s *api.Status, row func(...any)) {
 		last = time.Since(s.Controller.LastSync).Round(time.Second).String() + " ago"
 	}
 	row("Controller", fmt.Sprintf("%s %s: %s, last synchronised %s", s.Controller.Type, s.Controller.URL, s.Controller.State, last))
+	if what := scopes[s.Controller.Scope]; what != "" {
+		row(sameTitle, what)
+	}
 	if s.Controller.Message != "" {
 		row(sameTitle, s.Controller.Message)
 	}
 	m := s.Model
 	row("Model", fmt.Sprintf("generation %d: %d networks, %d subnets, %d endpoints, %d mappings, %d rules", m.Generation, m.Networks, m.Subnets, m.Endpoints, m.Mappings, m.Rules))
-	row(sameTitle, fmt.Sprintf("VSIDs from %s; provider addresses from %s", counts(m.VSIDSource), counts(m.PASource)))
+	row(sameTitle, "VSIDs from "+counts(m.VSIDSource))
+	row(sameTitle, "provider addresses from "+counts(m.PASource)+missing(m.PAMissing))
 	d := s.Datapath
 	row("Datapath", fmt.Sprintf("%s %s, generation %d: %d ports, %d flows", d.Type, d.Encapsulation, d.Generation, d.Ports, d.Flows))
 	if len(s.Problems) == 0 {
@@ -144,7 +220,9 @@ func drawStatus(s *api.Status, row func(...any)) {
 func counts(by map[string]int) string {
 	var words []string
 	for name, n := range by {
-		words = append(words, fmt.Sprintf("%s (%d)", name, n))
+		if where := origins[name]; where != "" {
+			words = append(words, fmt.Sprintf("%s (%d)", where, n))
+		}
 	}
 	if words == nil {
 		return "nowhere yet"

@@ -105,7 +105,7 @@ func (c *cli) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&c.configPath, "config", "", "configuration file (default "+config.DefaultPath+")")
 	f.StringVar(&c.socket, "socket", os.Getenv("FAIRLEAD_SOCKET"), "the agent's socket (default: api.socket of the configuration; or $FAIRLEAD_SOCKET)")
-	root.AddCommand(c.agentCommand(), c.checkConfigCommand(), c.statusCommand(), c.networkCommand(), c.subnetCommand(), c.aclCommand(),
+	root.AddCommand(c.agentCommand(), c.checkConfigCommand(), c.statusCommand(), c.networkCommand(), c.subnetCommand(), c.aclCommand(), c.routeCommand(), c.loadBalancerCommand(), c.publicAddressCommand(),
 		c.mappingCommand(), c.endpointCommand(), c.traceCommand(), c.flowCommand(), c.vfpCommand(), c.monitorCommand(), c.versionCommand())
 	return root
 }

@@ -38,9 +38,9 @@ var web = api.Endpoint{Name: "web", NIC: "nic-web1", Network: "contoso", Subnet:
 
 func (a *fakeAgent) Status() (*api.Status, error) {
 	s := &api.Status{Kinded: api.Kinded{APIVersion: api.Version, Kind: "Status"}, Host: "host-a", Version: "v1.0.0", Problems: []cc.Problem{},
-		Controller: cc.Status{Type: "rest", URL: "https://nc.example", State: cc.StateOK, LastSync: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		Controller: cc.Status{Type: "rest", URL: "https://nc.example", State: cc.StateOK, Scope: "host", LastSync: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 		Model: api.ModelStatus{Generation: 2, Networks: 2, Subnets: 4, Endpoints: 6, Mappings: 6, Rules: 2,
-			VSIDSource: map[string]int{"source": 3, "derived": 1}, PASource: map[string]int{"config": 3}},
+			VSIDSource: map[string]int{"source": 3, "derived": 1}, PASource: map[string]int{"config": 3, "none": 2}, PAMissing: []string{"host-x", "host-y"}},
 		Datapath: api.DatapathStatus{Type: "ebpf", Encapsulation: "vxlan", Generation: 5, Ports: 1, Flows: 7}}
 	if a.degraded {
 		s.Problems = []cc.Problem{{Code: "acl-rule-invalid", Severity: "error", Resource: "/accessControlLists/gate", Message: "properties.destinationPortRange \"443-80\": left out"},
@@ -65,6 +65,20 @@ func (a *fakeAgent) Networks() []api.Network {
 func (a *fakeAgent) Subnets() []api.Subnet {
 	return []api.Subnet{{Network: "contoso", ID: "app", Prefix: "10.0.2.0/24", VSID: 5002, Gateway: "10.0.2.1", ACL: "/accessControlLists/gate"},
 		{Network: "contoso", ID: "true", Prefix: "10.0.1.0/24", VSID: 5001, Gateway: "10.0.1.1"}}
+}
+func (a *fakeAgent) RouteTables() []api.RouteTable {
+	return []api.RouteTable{{ID: "edge", ResourceRef: "/routeTables/edge", Subnets: []string{"/virtualNetworks/contoso/subnets/web"},
+		Routes: []api.Route{{ID: "out", Prefix: "0.0.0.0/0", Type: "VirtualAppliance", NextHop: "10.0.2.4"}, {ID: "hole", Prefix: "192.0.2.0/24", Type: "None"}}}}
+}
+func (a *fakeAgent) LoadBalancers() []api.LoadBalancer {
+	return []api.LoadBalancer{{ID: "lb", ResourceRef: "/loadBalancers/lb", Frontends: []api.Frontend{{ID: "vip", PublicAddress: "/publicIPAddresses/p1"}},
+		BackendPools: []api.BackendPool{{ID: "pool", IPConfigurations: []string{"/networkInterfaces/nic-web1/ipConfigurations/ip1"}}},
+		Rules: []api.BalancerRule{{ID: "https", Kind: "balance", Protocol: "TCP", Frontends: []string{"/loadBalancers/lb/frontendIPConfigurations/vip"}, FrontendPort: "443", BackendPort: "8443",
+			BackendPool: "/loadBalancers/lb/backendAddressPools/pool", DirectReturn: true},
+			{ID: "ssh", Kind: "inbound-nat", Protocol: "TCP", FrontendPort: "50001", BackendPort: "22", IPConfiguration: "/networkInterfaces/nic-web1/ipConfigurations/ip1"}}}}
+}
+func (a *fakeAgent) PublicAddresses() []api.PublicAddress {
+	return []api.PublicAddress{{ID: "p1", Address: "203.0.113.5", AllocationMethod: "Static", IPConfiguration: "/loadBalancers/lb/frontendIPConfigurations/vip"}, {ID: "p2", AllocationMethod: "Dynamic"}}
 }
 func (a *fakeAgent) Mappings() []api.Mapping {
 	return []api.Mapping{{Network: "contoso", Subnet: "web", VSID: 5001, CA: "10.0.1.11", MAC: "00:1d:d8:07:00:01", PA: "172.16.0.1", Host: "host-a", Local: true},
@@ -148,7 +162,7 @@ func TestGolden(t *testing.T) {
 		args string
 		code int
 	}{
-		{"status", exitDegraded}, {"network list", 0}, {"subnet list", 0}, {"mapping list", 0}, {"acl list", 0}, {"endpoint list", 0}, {"flow list", 0},
+		{"status", exitDegraded}, {"network list", 0}, {"subnet list", 0}, {"mapping list", 0}, {"acl list", 0}, {"route list", 0}, {"loadbalancer list", 0}, {"publicaddress list", 0}, {"endpoint list", 0}, {"flow list", 0},
 		{"trace --from web --to 10.0.2.11 --dport 8080", 0}, {"version", 0}, {"vfp list-layer --port web", 0}, {"vfp list-group --port web", 0},
 		{"vfp list-rule --port web --layer fw_admin_layer_id", 0},
 	} {
