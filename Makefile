@@ -12,7 +12,7 @@ UNIT         = $$($(GO) list ./... | grep -v /e2e)
 PROGRAMS    := vfp/ebpf/vswitch vfp/classifier/kerneltest/classifier
 GENERATED   := $(addsuffix _bpfel.go,$(PROGRAMS)) $(addsuffix _bpfel.o,$(PROGRAMS))
 
-.PHONY: build test unit e2e bench lint generate generated demo fuzz clean help
+.PHONY: build test unit e2e bench lint generate generated demo fuzz conformance clean help
 .DEFAULT_GOAL := help
 # Tests measure and time: nothing runs beside them.
 .NOTPARALLEL:
@@ -59,6 +59,11 @@ fuzz: ## every fuzz target, each for TIME (default 1m)
 	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(TIME) $$package; \
 	  done; \
 	done
+
+conformance: ## ask any Network Controller a script of requests: NC_URL=https://… [NC_CA= NC_CERT= NC_KEY= WRITE=1 RECORD= COMPARE=]
+	$(GO) run ./cmd/fairlead-nc conformance $(if $(NC_URL),--url '$(NC_URL)' --read-only=$(if $(filter 1,$(WRITE)),false,true)) \
+	  $(if $(NC_CA),--ca '$(NC_CA)') $(if $(NC_CERT),--cert '$(NC_CERT)') $(if $(NC_KEY),--key '$(NC_KEY)') \
+	  $(if $(RECORD),--record '$(RECORD)') $(if $(COMPARE),--compare '$(COMPARE)')
 
 clean: ## remove what make has made
 	rm -rf bin bench/latest.json

@@ -4,6 +4,9 @@ package controllerclient
 // References between resources are resource references such as "/virtualNetworks/v1/subnets/s1",
 // in the case their writer used: compare them with [RefKey].
 type Snapshot struct {
+	// Host, when not "", is the resourceId of the server whose needs this is limited to: its NICs are whole,
+	// of other servers' NICs there is only who can be reached, without what they refer to.
+	Host string `json:"host,omitempty"`
 	// Encapsulation as the fabric says it: "Vxlan", "Nvgre" (any case), or "" when it does not say.
 	Encapsulation      string              `json:"encapsulation,omitempty"`
 	VirtualNetworks    []VirtualNetwork    `json:"virtualNetworks,omitempty"`

@@ -36,6 +36,7 @@ type Status struct {
 	URL      string    `json:"url,omitempty"`
 	State    State     `json:"state"`
 	LastSync time.Time `json:"lastSync,omitzero"` // of the last success
+	Scope    string    `json:"scope,omitempty"`   // how much of the fabric is read: "host", "full"; "" while not known
 	Message  string    `json:"message,omitempty"` // one line, never with a secret
 }
 

@@ -70,7 +70,8 @@ func TestControllerAnswersRubbish(t *testing.T) {
 
 // TestRubbishResources: what is wrong is named by resource and field, and nothing else suffers.
 func TestRubbishResources(t *testing.T) {
-	p := newPair(t, lab.Options{InProcess: true})
+	p := newPair(t, lab.Options{InProcess: true, Scope: "full"}) // some of it is of no concern to the host
+
 	rule := func(change func(*nctest.ACLRuleBody)) nctest.AccessControlListBody {
 		good := nctest.ACLRuleBody{ID: "good", Action: "Allow", Priority: 200}
 		bad := nctest.ACLRuleBody{ID: "bad", Action: "Deny", Protocol: "TCP", Priority: 100, Destination: "192.0.2.1/32"}

@@ -191,6 +191,9 @@ func (b *builder) settle(c *addressClaim) bool {
 	if c.bad != nil {
 		b.complain(*c.bad, fmt.Sprintf("the last good version (%s in %s) stays in force", c.addr.CA, c.addr.Subnet.Ref))
 	}
+	if !b.scope.covers(c.ep) {
+		return true
+	}
 	var before *ACL
 	if c.prev != nil {
 		before = c.prev.ACL

@@ -41,7 +41,7 @@ func Build(snap *cc.Snapshot, prev *Model, opts Options) (*Model, []cc.Problem) 
 	if snap == nil {
 		return prev, nil
 	}
-	b := &builder{prev: prev, opts: opts, m: &Model{ACLCombine: CombineAll}}
+	b := &builder{prev: prev, opts: opts, scope: newScope(snap, prev), m: &Model{ACLCombine: CombineAll}}
 	if opts.ACLCombine == CombineNIC {
 		b.m.ACLCombine = CombineNIC
 	}
@@ -66,6 +66,8 @@ type builder struct {
 	prev *Model // never nil
 	opts Options
 	m    *Model
+
+	scope scope
 
 	tags    map[string]*SecurityTag
 	acls    index[*ACL]

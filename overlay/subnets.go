@@ -189,8 +189,10 @@ func (b *builder) resolveSubnets(claims []*subnetClaim) {
 		if c.prev != nil {
 			before, tableBefore = c.prev.ACL, c.prev.RouteTable
 		}
-		s.ACL = b.aclFor(c.aclRef, s.Ref, before)
-		s.RouteTable = b.tableFor(c.tableRef, s.Ref, tableBefore)
+		if b.scope.coversNetwork(s.Network) {
+			s.ACL = b.aclFor(c.aclRef, s.Ref, before)
+			s.RouteTable = b.tableFor(c.tableRef, s.Ref, tableBefore)
+		}
 		s.Network.Subnets = append(s.Network.Subnets, s)
 		b.m.VSIDSource.add(s.VSIDOrigin)
 	}

@@ -20,6 +20,9 @@ const maxInterface = 15
 // maxLogMB bounds a log file: a terabyte.
 const maxLogMB = 1 << 20
 
+// maxAnswerMB bounds what a controller may answer at once: 16 GiB.
+const maxAnswerMB = 1 << 14
+
 func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
 
 // complaints gathers everything that is wrong with a configuration.
@@ -80,12 +83,26 @@ func (c *Config) check() error {
 }
 
 func (r *REST) check(e *complaints, inUse bool) {
-	if r.URL == "" {
-		if inUse {
-			e.add("controller.rest.url", "missing: want https://HOST[:PORT]")
+	if r.URL == "" && inUse {
+		e.add("controller.rest.url", "missing: want https://HOST[:PORT]")
+	}
+	for i, text := range append([]string{r.URL}, r.URLs...) {
+		key := "controller.rest.url"
+		if i > 0 {
+			key = fmt.Sprintf("controller.rest.urls[%d]", i-1)
+		} else if text == "" {
+			continue
 		}
-	} else if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		e.add("controller.rest.url", "want https://HOST[:PORT]") // without the value: it may hold a password
+		if u, err := url.Parse(text); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			e.add(key, "want https://HOST[:PORT]") // without the value: it may hold a password
+		}
+	}
+	e.oneOf("controller.rest.scope", r.Scope, "host", "full")
+	if r.RequestTimeout < Duration(100*time.Millisecond) {
+		e.add("controller.rest.requestTimeout", "%s is too short, want 100ms or more", time.Duration(r.RequestTimeout))
+	}
+	if r.MaxAnswerMB < 1 || r.MaxAnswerMB > maxAnswerMB {
+		e.add("controller.rest.maxAnswerMB", "%d: want 1 to %d", r.MaxAnswerMB, maxAnswerMB)
 	}
 	if r.PollInterval < Duration(10*time.Millisecond) {
 		e.add("controller.rest.pollInterval", "%s is too short, want 10ms or more", time.Duration(r.PollInterval))

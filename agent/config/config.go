@@ -67,7 +67,11 @@ type Controller struct {
 // REST is a Network Controller's northbound.
 type REST struct {
 	URL               string            `yaml:"url"`
+	URLs              []string          `yaml:"urls"`  // further addresses of the same controller
+	Scope             string            `yaml:"scope"` // host | full: what of the fabric is read
 	PollInterval      Duration          `yaml:"pollInterval"`
+	RequestTimeout    Duration          `yaml:"requestTimeout"`
+	MaxAnswerMB       int               `yaml:"maxAnswerMB"`
 	TLS               TLS               `yaml:"tls"`
 	ProviderAddresses map[string]string `yaml:"providerAddresses"`
 	VirtualSubnetIDs  map[string]uint32 `yaml:"virtualSubnetIds"`
@@ -163,7 +167,10 @@ func parse(raw []byte) (*Config, error) {
 		Multicast:     "drop",
 		Log:           Log{ACL: ACLLog{MaxSizeMB: 100}},
 	}
+	c.Controller.REST.Scope = "host"
 	c.Controller.REST.PollInterval = Duration(2 * time.Second)
+	c.Controller.REST.RequestTimeout = Duration(10 * time.Second)
+	c.Controller.REST.MaxAnswerMB = 256
 	root, err := document(raw)
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"a list", "- host\n", "want keys and values"},
 		{"two documents", good + "---\n" + good, "more than one YAML document"},
 		{"unknown key", good + "colour: blue\n", "line 11: colour: unknown key, want host, controller, encapsulation, acl, api, stateDir, bpfDir, adminRules"},
-		{"unknown nested key", swap("url:", "uri: x\n    url:"), "line 7: controller.rest.uri: unknown key, want url, pollInterval"},
+		{"unknown nested key", swap("url:", "uri: x\n    url:"), "line 7: controller.rest.uri: unknown key, want url, urls, scope, pollInterval"},
 		{"unknown key in a flow mapping", swap("interface: eth0", "interface: eth0, mtu: 9000"), "line 3: host.underlay.mtu: unknown key, want interface, providerAddress"},
 		{"key twice", good + "stateDir: a\nstateDir: b\n", "stateDir: is given twice"},
 		{"scalar for a section", swap("{interface: eth0, providerAddress: 172.16.0.1}", "eth0"), "line 3: host.underlay: want keys and values"},

@@ -12,11 +12,12 @@ import (
 // env is what run needs of the process, so that tests can run it inside theirs.
 type env struct {
 	ctx    context.Context
+	stdout io.Writer
 	stderr io.Writer
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(os.Args[1:], env{ctx: ctx, stderr: os.Stderr}))
+	os.Exit(run(os.Args[1:], env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr}))
 }

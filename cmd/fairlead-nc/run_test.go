@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -38,8 +39,9 @@ func TestServesLoadsAndEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stderr := &started{line: make(chan string, 1)}
 	ended := make(chan int, 1)
+	var stdout bytes.Buffer
 	go func() {
-		ended <- run([]string{"--listen", "127.0.0.1:0", "--data", data, "--load", load, "--san", "nc.example"}, env{ctx: ctx, stderr: stderr})
+		ended <- run([]string{"--listen", "127.0.0.1:0", "--data", data, "--load", load, "--san", "nc.example", "--request-log", "-"}, env{ctx: ctx, stdout: &stdout, stderr: stderr})
 	}()
 	var line string
 	select {
@@ -66,10 +68,21 @@ func TestServesLoadsAndEnds(t *testing.T) {
 	if err := client.Get(t.Context(), "/servers/a", &out); err != nil || out.ResourceRef != "/servers/a" {
 		t.Errorf("%+v %v", out, err)
 	}
+	bad := `{"properties":{"addressSpace":{"addressPrefixes":["10.0.0.0/99"]}}}`
+	if _, err := client.Put(t.Context(), "/virtualNetworks/v", json.RawMessage(bad)); err == nil || !strings.Contains(err.Error(), "10.0.0.0/99") {
+		t.Errorf("validation is not strict: %v", err)
+	}
 	transport.CloseIdleConnections()
 	cancel()
 	if code := <-ended; code != exitOK {
 		t.Errorf("exit code %d: %s", code, &stderr.all)
+	}
+	var line1 struct {
+		Method, Path, Client string
+		Status               int
+	}
+	if err := json.NewDecoder(&stdout).Decode(&line1); err != nil || line1.Method != "GET" || line1.Path != "/networking/v1/servers/a" || line1.Status != 200 || line1.Client != "fairlead-host" {
+		t.Errorf("request log %+v, %v", line1, err)
 	}
 }
 
@@ -85,6 +98,10 @@ func TestExitCodes(t *testing.T) {
 		{"argument", exitUsage, `unexpected argument "argument"`},
 		{"--client-auth maybe", exitUsage, "--client-auth"},
 		{"--listen nowhere", exitUsage, "--listen"},
+		{"--validate maybe", exitUsage, "--validate"},
+		{"--page-size 0", exitUsage, "--page-size"},
+		{"--provisioning-delay -1s", exitUsage, "--provisioning-delay"},
+		{"--request-log " + dir + "/nowhere/log", exitFailed, "--request-log"},
 		{"--load " + dir + "/nothing.json", exitFailed, "nothing.json"},
 		{"--listen 192.0.2.1:1 --pki " + dir + "/pki", exitFailed, "192.0.2.1"},
 	} {

@@ -94,7 +94,9 @@ func newSource(cfg *config.Config, log *slog.Logger) (*rest.Source, error) {
 		return nil, fmt.Errorf("controller.type: %s is not supported yet, only rest", cfg.Controller.Type)
 	}
 	r := cfg.Controller.REST
-	return rest.New(rest.Config{URL: r.URL, PollInterval: time.Duration(r.PollInterval), TLS: rest.TLS{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key}, Logger: log})
+	return rest.New(rest.Config{URLs: append([]string{r.URL}, r.URLs...), Host: cfg.Host.Name, Scope: r.Scope,
+		PollInterval: time.Duration(r.PollInterval), AttemptTimeout: time.Duration(r.RequestTimeout), MaxBody: int64(r.MaxAnswerMB) << 20,
+		TLS: rest.TLS{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key}, Logger: log})
 }
 
 func (c *cli) checkConfigCommand() *cobra.Command {

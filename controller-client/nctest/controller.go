@@ -1,12 +1,18 @@
 package nctest
 
 import (
-	"fmt"
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
-	"slices"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
@@ -15,204 +21,207 @@ import (
 type Options struct {
 	DataDir string // where resources are kept; "" keeps them in memory only
 	Logger  *slog.Logger
+
+	PageSize int // resources on a page of a list, at most; 0 is 1000
+
+	// Strict refuses bodies that cannot work, beyond references to what does not exist.
+	Strict bool
+
+	// ProvisioningDelay is how long a change takes after it was answered; 0: no time.
+	ProvisioningDelay time.Duration
+
+	// AssignProviderAddresses publishes a PA for every server that has none, from the ipPools of the
+	// logical networks with network virtualization.
+	AssignProviderAddresses bool
+
+	// Servers that clients must get along with.
+	FrozenETags   bool // no etag ever changes, though the bodies do
+	NoConditional bool // If-None-Match is ignored: never a 304
+
+	RequestLog io.Writer                                          // gets a JSON line for every request
+	OnRequest  func(begin time.Time, r *http.Request, status int) // called after every request
 }
 
 // Controller is one development Network Controller. It is safe for concurrent use.
 type Controller struct {
 	log   *slog.Logger
-	store store
+	opts  Options
 	fault atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 
-	mu        sync.Mutex
-	resources map[string]*resource         // top-level ones, by key
-	sorted    map[string][]string          // collection -> keys in order
-	known     map[string]string            // every key, nested ones too -> key of its top-level resource
-	incoming  map[string]map[string][]link // key -> top-level key of who refers to it -> how
-	vsids     vsids
+	// write is held by whoever changes something. Who holds it reads everything below without mu,
+	// which is taken only to put a finished change in force, so that readers hardly ever wait.
+	write       sync.Mutex
+	mu          sync.RWMutex
+	resources   map[string]*resource   // top-level ones, by key
+	collections map[string]*collection // by name
+	targets     map[string]*target     // by key
+	vsids       vsids
+	addresses   holders[place]        // CA -> ipConfigurations
+	macs        holders[uint64]       // MAC -> NICs
+	providers   holders[netip.Addr]   // PA -> servers
+	hints       map[string]netip.Addr // subnet -> where to look for a free CA
+	macHints    map[string]uint64     // macPool -> where to look for a free MAC
+	pending     map[string]int        // top-level key -> operations under way
+	rendering   sync.Mutex
+
+	operations operations
+	requests   requests
+	closed     atomic.Bool
+
+	lock       *os.File // of the data directory
+	journal    *journal // nil: memory only
+	slack      int64    // a journal below this size is not compacted
+	live       atomic.Int64
+	compaction sync.Mutex
+	compacting atomic.Bool // in the background, or about to
+	background sync.WaitGroup
 }
 
-// resource is a top-level resource with everything nested in it. It is replaced, never changed, but
-// for served.
-type resource struct {
-	name
-	stored []byte // JSON without back references
-	served []byte // JSON as answered, nil until asked for
-	keys   []string
-	links  []link
-	vsids  map[uint32]string // VSID -> key of the subnet
-	raw    bool
-}
+const (
+	defaultPageSize = 1000
+	defaultSlack    = 64 << 20
+)
 
 // Open starts a controller with what its data directory holds.
 func Open(opts Options) (*Controller, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	opts.PageSize = cmp.Or(opts.PageSize, defaultPageSize)
 	c := &Controller{
-		log:       opts.Logger,
-		store:     store{dir: opts.DataDir},
-		resources: map[string]*resource{},
-		sorted:    map[string][]string{},
-		known:     map[string]string{},
-		incoming:  map[string]map[string][]link{},
-		vsids:     vsids{holder: map[uint32]string{}},
+		log:         opts.Logger,
+		opts:        opts,
+		slack:       defaultSlack,
+		resources:   map[string]*resource{},
+		collections: map[string]*collection{},
+		targets:     map[string]*target{},
+		vsids:       vsids{holder: holders[uint32]{}},
+		addresses:   holders[place]{},
+		macs:        holders[uint64]{},
+		providers:   holders[netip.Addr]{},
+		hints:       map[string]netip.Addr{},
+		macHints:    map[string]uint64{},
+		pending:     map[string]int{},
+		operations:  operations{byID: map[string]*operation{}},
+		requests:    requests{count: map[RequestKind]int64{}},
 	}
-	if err := c.restore(); err != nil {
-		return nil, err
+	for name := range singletons {
+		c.collections[name] = &collection{}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	// A real controller always has this one, and VXLAN is its documented default.
-	manager, _ := parseRef("/virtualNetworkManager/configuration")
-	if c.resources[manager.key] == nil {
-		body := tree{"properties": tree{"networkVirtualizationProtocol": "VXLAN"}}
-		if _, err := c.commit([]draft{{name: manager, body: body}}, nil); err != nil {
+	if opts.DataDir != "" {
+		var err error
+		if c.lock, err = lockDir(opts.DataDir); err != nil {
 			return nil, err
 		}
+		if err := c.restore(opts.DataDir); err != nil {
+			_ = c.lock.Close()
+			return nil, err
+		}
+	}
+	// A real controller always has this one, and VXLAN is its documented default.
+	manager, _ := parseRef("/virtualNetworkManager/configuration")
+	err := c.change(func() error {
+		c.resumeProvisioning()
+		if c.resources[manager.key] != nil {
+			return nil
+		}
+		body := tree{"properties": tree{"networkVirtualizationProtocol": "VXLAN"}}
+		return c.commit([]*draft{{name: manager, body: body}}, nil)
+	})
+	if err != nil {
+		_ = c.Close()
+		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Controller) restore() error {
-	bodies, err := c.store.load()
-	if err != nil {
-		return err
+// Close ends what goes on in the background and lets go of the data directory. Nothing there can be
+// changed after it.
+func (c *Controller) Close() error {
+	if c.closed.Swap(true) || c.journal == nil {
+		return nil
 	}
-	for file, data := range bodies {
-		body, err := parse(data)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		ref, _ := body["resourceRef"].(string)
-		n, err := parseRef(ref)
-		if err != nil || !n.top() {
-			return fmt.Errorf("%s: resourceRef %q is not that of a top-level resource", file, ref)
-		}
-		r := &resource{name: n, stored: data}
-		r.survey(body)
-		c.apply(r)
+	c.background.Wait()
+	err := c.journal.close()
+	if unlock := c.lock.Close(); err == nil {
+		err = unlock
 	}
-	c.vsids.next, err = c.store.loadVSID()
 	return err
 }
 
-// SetFault lets a test answer in the controller's place: the hook sees every request first, and
-// answers true when it has dealt with it. nil takes the hook away.
-func (c *Controller) SetFault(hook func(http.ResponseWriter, *http.Request) bool) {
-	if hook == nil {
-		c.fault.Store(nil)
-		return
-	}
-	c.fault.Store(&hook)
-}
+const (
+	journalName = "resources.journal"
+	lockName    = "resources.lock"
+)
 
-// PutRaw serves body as the resource ref, unchecked and unchanged; it only has to be JSON. Raw
-// resources are not persisted.
-func (c *Controller) PutRaw(ref string, body []byte) error {
-	n, err := parseRef(ref)
-	if err != nil {
+func (c *Controller) restore(dir string) error {
+	if err := clearAway(dir); err != nil {
 		return err
 	}
-	if !validJSON(body) {
-		return fmt.Errorf("%s: not JSON; use SetFault for broken answers", ref)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !n.top() {
-		if body, err = c.graftRaw(n, body); err != nil {
+	j := &journal{path: filepath.Join(dir, journalName)}
+	saved, err := replay(j.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if saved, err = readLegacy(dir); err != nil {
 			return err
 		}
-		n = n.topName()
+		all := make([]change, 0, len(saved.bodies))
+		for key, body := range saved.bodies {
+			all = append(all, change{key, body})
+		}
+		f, size, err := writeJournal(j.path, all, saved.nextVSID)
+		if err != nil {
+			return err
+		}
+		if err := j.swap(f, size); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	} else if err := j.resume(saved); err != nil {
+		return err
 	}
-	r := &resource{name: n, stored: slices.Clone(body), raw: true}
-	if b, err := parse(body); err == nil {
-		r.survey(b)
-	} else {
-		r.keys = []string{n.key}
+	if saved.torn {
+		c.log.Warn("the journal's last write was not finished and is cut off", "file", j.path, "at", saved.end)
 	}
-	c.apply(r)
+	if err := setLegacyAside(dir); err != nil {
+		return err
+	}
+	c.journal, c.vsids.next = j, saved.nextVSID
+	return c.restoreBodies(saved.bodies)
+}
+
+// resume opens a journal that was replayed, without what follows its last commit.
+func (j *journal) resume(saved replayed) (err error) {
+	if j.file, err = os.OpenFile(j.path, os.O_WRONLY, 0); err != nil {
+		return err
+	}
+	if err := j.file.Truncate(saved.end); err != nil {
+		return err
+	}
+	if _, err := j.file.Seek(saved.end, 0); err != nil {
+		return err
+	}
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	j.size, j.synced = saved.end, saved.end
 	return nil
 }
 
-// graftRaw answers the parent's body with one nested resource replaced.
-func (c *Controller) graftRaw(n name, body []byte) ([]byte, error) {
-	parent := c.resources[n.topName().key]
-	if parent == nil {
-		return nil, fmt.Errorf("%s: parent does not exist", n.ref)
-	}
-	b, err := parse(parent.stored)
-	if err != nil {
-		return nil, fmt.Errorf("%s: parent: %w", n.ref, err)
-	}
-	value, err := parseAny(body)
-	if err != nil {
-		return nil, err
-	}
-	if err := graft(b, n, value); err != nil {
-		return nil, err
-	}
-	return encode(b), nil
-}
-
-// apply makes r the one in force.
-func (c *Controller) apply(r *resource) {
-	c.forget(r.key)
-	c.resources[r.key] = r
-	keys := c.sorted[r.collection]
-	if i, found := slices.BinarySearch(keys, r.key); !found {
-		c.sorted[r.collection] = slices.Insert(keys, i, r.key)
-	}
-	for _, k := range r.keys {
-		c.known[k] = r.key
-	}
-	for _, l := range r.links {
-		from := c.incoming[l.to]
-		if from == nil {
-			from = map[string][]link{}
-			c.incoming[l.to] = from
-		}
-		from[r.key] = append(from[r.key], l)
-	}
-	for v, subnet := range r.vsids {
-		c.vsids.holder[v] = subnet
-	}
-	c.touch(r)
-}
-
-// forget takes a resource out of every index, but not out of the order.
-func (c *Controller) forget(key string) {
-	old := c.resources[key]
-	if old == nil {
-		return
-	}
-	delete(c.resources, key)
-	for _, k := range old.keys {
-		if c.known[k] == key {
-			delete(c.known, k)
-		}
-	}
-	for _, l := range old.links {
-		if from := c.incoming[l.to]; from != nil {
-			if delete(from, key); len(from) == 0 {
-				delete(c.incoming, l.to)
-			}
-		}
-	}
-	for v, subnet := range old.vsids {
-		if c.vsids.holder[v] == subnet {
-			delete(c.vsids.holder, v)
-		}
-	}
-	c.touch(old)
-}
-
-// touch drops the served form of everything that shows a back reference to r.
-func (c *Controller) touch(r *resource) {
-	for _, l := range r.links {
-		if target := c.resources[c.known[l.to]]; target != nil {
-			target.served = nil
-		}
-	}
-}
-
 func refKey(ref string) string { return cc.RefKey(ref) }
+
+// change runs f with write held, and returns when what it committed is durable.
+func (c *Controller) change(f func() error) error {
+	c.write.Lock()
+	err := f()
+	last := c.journal.last()
+	c.write.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := c.journal.wait(last); err != nil {
+		return err
+	}
+	c.compactIfDue()
+	return nil
+}

@@ -131,7 +131,7 @@ func TestResourceLife(t *testing.T) {
 	equal(t, "encapsulation", at(d.get("/virtualNetworkManager/configuration"), "properties", "networkVirtualizationProtocol"), "VXLAN")
 
 	// What was read can be put back, and keeps its identity.
-	etag := d.put("/VirtualNetworks/V", v)
+	d.put("/VirtualNetworks/V", v)
 	again := d.get("/virtualnetworks/v")
 	equal(t, "instanceId", again["instanceId"], v["instanceId"])
 	equal(t, "nested instanceId", at(again, "properties", "subnets", 0, "instanceId"), at(subnet, "instanceId"))
@@ -140,8 +140,7 @@ func TestResourceLife(t *testing.T) {
 	d.put("/servers/a", nctest.ServerBody{})
 	equal(t, "instanceId without saying it", d.get("/servers/a")["instanceId"], server)
 	equal(t, "spelling", again["resourceRef"], "/virtualNetworks/v")
-	equal(t, "etag", again["etag"], etag)
-	if v["etag"] == etag || !strings.HasPrefix(etag, `W/"`) {
+	if etag, _ := again["etag"].(string); v["etag"] == etag || !strings.HasPrefix(etag, `W/"`) {
 		t.Errorf("etag %s after %s", etag, v["etag"])
 	}
 
@@ -191,7 +190,6 @@ func TestStatusCodes(t *testing.T) {
 		{want: "412 PreconditionFailed", method: "PUT", ref: "/servers/b", body: `{}`, header: "If-Match", value: "*"},
 		{want: "412 PreconditionFailed", method: "PUT", ref: "/servers/a", body: `{}`, header: "If-None-Match", value: "*"},
 		{want: "412 PreconditionFailed", method: "DELETE", ref: "/networkInterfaces/m", header: "If-Match", value: `W/"other"`},
-		{want: "304", method: "GET", ref: "/servers/a", header: "If-None-Match", value: etag},
 		{want: "200", method: "PUT", ref: "/servers/a", body: `{}`, header: "If-Match", value: etag},
 		{want: "412 PreconditionFailed", method: "PUT", ref: "/servers/a", body: `{}`, header: "If-Match", value: etag},
 		{want: "200", method: "PUT", ref: "/virtualNetworks/v/subnets/s", body: `{}`, header: "If-Match", value: nested},
@@ -237,6 +235,9 @@ func TestVSIDs(t *testing.T) {
 	equal(t, "update without", network("a", nctest.SubnetBody{ID: "z"}), "")
 	equal(t, "z kept", vsid("/virtualNetworks/a/subnets/z"), 5003)
 
+	if err := d.c.Close(); err != nil {
+		t.Fatal(err)
+	}
 	d = open(t, dir) // a freed number is not the next one, even after a restart
 	equal(t, "after restart", network("c", nctest.SubnetBody{ID: "x"}), "")
 	equal(t, "c", vsid("/virtualNetworks/c/subnets/x"), 5004)
@@ -253,24 +254,16 @@ func TestPersistence(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := fmt.Sprint(d.get("/servers"), d.get("/virtualNetworks"), d.get("/networkInterfaces"))
-	// What a crash in the middle of a write leaves behind.
-	if err := os.WriteFile(filepath.Join(dir, "servers", ".tmp-1"), []byte(`{"resou`), 0o600); err != nil {
+	if err := d.c.PutRaw("/servers/a", []byte(`{"raw":true}`)); err != nil {
 		t.Fatal(err)
 	}
+	if err := d.c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "closed", d.status("PUT", "/servers/c", `{}`), "500 InternalServerError")
 	d = open(t, dir)
 	equal(t, "after restart", fmt.Sprint(d.get("/servers"), d.get("/virtualNetworks"), d.get("/networkInterfaces")), before)
-	if _, err := os.Stat(filepath.Join(dir, "servers", ".tmp-1")); err == nil {
-		t.Error("the unfinished file stays")
-	}
 	equal(t, "references survive", d.status("DELETE", "/servers/a", ""), "409 ResourceInUse")
-
-	broken := filepath.Join(dir, "servers", "a.json")
-	if err := os.WriteFile(broken, []byte(`{`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := nctest.Open(nctest.Options{DataDir: dir}); err == nil || !strings.Contains(err.Error(), broken) {
-		t.Errorf("a broken file gives %v", err)
-	}
 }
 
 func TestRawResourcesAndFaults(t *testing.T) {

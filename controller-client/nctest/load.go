@@ -1,11 +1,14 @@
 package nctest
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 )
 
 // Load puts the resources of a JSON file, or of all *.json files below a directory, in force
@@ -17,31 +20,16 @@ func (c *Controller) Load(path string) error {
 	if err != nil {
 		return err
 	}
-	var drafts []draft
-	origin := map[string]string{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
+	return c.change(func() error {
+		drafts, err := c.readDrafts(files)
 		if err != nil {
 			return err
 		}
-		found, err := readDocument(data)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+		if err := c.commit(drafts, nil); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
-		for _, d := range found {
-			if other, twice := origin[d.key]; twice {
-				return fmt.Errorf("%s: %s is in %s already", file, d.ref, other)
-			}
-			origin[d.key] = file
-		}
-		drafts = append(drafts, found...)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, err := c.commit(drafts, nil); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
+		return nil
+	})
 }
 
 func jsonFiles(path string) (files []string, err error) {
@@ -64,63 +52,135 @@ func jsonFiles(path string) (files []string, err error) {
 	return files, err
 }
 
-func readDocument(data []byte) ([]draft, error) {
-	body, err := parse(data)
-	if err != nil {
-		return nil, err
+// item is one resource's text in a document.
+type item struct {
+	file       string
+	at         string // where in the file, "" for all of it
+	collection string // the document says, or ""
+	text       json.RawMessage
+}
+
+// readDrafts reads and prepares the resources of all files on all processors. Trees are let go as
+// soon as may be: a fabric's are many times as large as its text.
+func (c *Controller) readDrafts(paths []string) ([]*draft, error) {
+	type numbered struct {
+		item
+		n int
 	}
-	if _, single := body["resourceRef"]; single {
-		d, err := readResource(body, "")
-		return []draft{d}, err
+	type origin struct {
+		draft *draft
+		file  string
 	}
-	var drafts []draft
-	for key, v := range body {
-		collection, known := spelling[strings.ToLower(strings.Trim(key, "/"))]
-		switch {
-		case key == "value":
-			collection = ""
-		case key == "nextLink":
-			continue
-		case !known:
-			return nil, fmt.Errorf("%q is no collection; want one resource with its resourceRef, a value list, or collections", key)
+	var (
+		items   = make(chan numbered, 64)
+		stop    = make(chan struct{})
+		workers sync.WaitGroup
+		mu      sync.Mutex
+		read    []origin // by number
+		failed  error
+	)
+	fail := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed == nil {
+			failed = err
+			close(stop)
 		}
-		list, ok := v.([]any)
-		if !ok {
-			list = []any{v} // a singleton
-		}
-		for i, e := range list {
-			b, ok := e.(tree)
-			if !ok {
-				return nil, fmt.Errorf("%s[%d] is not an object", key, i)
+	}
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for it := range items {
+				d, err := c.readItem(it.item)
+				if err != nil {
+					fail(fmt.Errorf("%s: %w", it.file, err))
+					continue
+				}
+				mu.Lock()
+				for len(read) <= it.n {
+					read = append(read, origin{})
+				}
+				read[it.n] = origin{d, it.file}
+				mu.Unlock()
 			}
-			d, err := readResource(b, collection)
-			if err != nil {
-				return nil, fmt.Errorf("%s[%d]: %w", key, i, err)
+		})
+	}
+	n := 0
+	for _, file := range paths {
+		err := readDocument(file, func(it item) bool {
+			select {
+			case items <- numbered{it, n}:
+				n++
+				return true
+			case <-stop:
+				return false
 			}
-			drafts = append(drafts, d)
+		})
+		if err != nil {
+			fail(fmt.Errorf("%s: %w", file, err))
 		}
+	}
+	close(items)
+	workers.Wait()
+	if failed != nil {
+		return nil, failed
+	}
+	drafts, files := make([]*draft, len(read)), map[string]string{}
+	for i, o := range read {
+		if other, twice := files[o.draft.key]; twice {
+			return nil, fmt.Errorf("%s: %s is in %s already", o.file, o.draft.ref, other)
+		}
+		drafts[i], files[o.draft.key] = o.draft, o.file
 	}
 	return drafts, nil
 }
 
-func readResource(body tree, collection string) (draft, error) {
+// readItem makes a draft, and finishes it where nothing has to be chosen for it.
+func (c *Controller) readItem(it item) (*draft, error) {
+	in := func(err error) error {
+		if it.at == "" {
+			return err
+		}
+		return fmt.Errorf("%s: %w", it.at, err)
+	}
+	v, err := parseAny(it.text)
+	if err != nil {
+		return nil, in(err)
+	}
+	body, ok := v.(tree)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an object", it.at)
+	}
+	d, err := readResource(body, it.collection)
+	if err != nil {
+		return nil, in(err)
+	}
+	if err := c.prepare(d); err != nil {
+		return nil, in(err)
+	}
+	if !c.waits(d) {
+		d.finish()
+	}
+	return d, nil
+}
+
+func readResource(body tree, collection string) (*draft, error) {
 	ref, _ := body["resourceRef"].(string)
 	if ref == "" {
 		id, _ := body["resourceId"].(string)
 		if id == "" {
-			id = collections[collection]
+			id = singletons[collection]
 		}
 		if id == "" || collection == "" {
-			return draft{}, fmt.Errorf("resource says neither resourceRef nor resourceId")
+			return nil, fmt.Errorf("resource says neither resourceRef nor resourceId")
 		}
 		ref = "/" + collection + "/" + id
 	}
 	n, err := parseRef(ref)
 	if err != nil {
-		return draft{}, err
+		return nil, err
 	}
 	if !n.top() {
-		return draft{}, fmt.Errorf("%s: is nested; put it into the body of %s", ref, n.topName().ref)
+		return nil, fmt.Errorf("%s: is nested; put it into the body of %s", ref, n.topName().ref)
 	}
-	return draft{name: n, body: body}, nil
+	return &draft{name: n, body: body}, nil
 }

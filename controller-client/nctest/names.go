@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// collections are those of the controller's discovery list, in its spelling; a singleton has the id
-// of its only resource.
-var collections = map[string]string{
+// singletons has the collections of the controller's discovery list, in its spelling; a singleton
+// has the id of its only resource.
+var singletons = map[string]string{
 	"accessControlLists": "", "auditingSettings": "configuration", "credentials": "",
 	"gatewayPools": "", "gateways": "", "iDNSServer": "configuration",
 	"learnedIPAddresses": "", "loadBalancerManager": "config", "loadBalancerMuxes": "",
@@ -20,7 +20,7 @@ var collections = map[string]string{
 // spelling maps lower case to the spelling above: paths are compared without case.
 var spelling = func() map[string]string {
 	m := map[string]string{}
-	for c := range collections {
+	for c := range singletons {
 		m[strings.ToLower(c)] = c
 	}
 	return m
@@ -66,7 +66,7 @@ func parseRef(ref string) (name, error) {
 			return name{}, fmt.Errorf("%q: not a resource reference", ref)
 		}
 	}
-	if only := collections[collection]; only != "" && !strings.EqualFold(segments[1], only) {
+	if only := singletons[collection]; only != "" && !strings.EqualFold(segments[1], only) {
 		return name{}, fmt.Errorf("%q: the only resource of %s is %s", ref, collection, only)
 	}
 	return makeName(segments), nil

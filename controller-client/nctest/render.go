@@ -1,72 +1,105 @@
 package nctest
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
-	"strings"
 )
 
-// render answers a resource as served, with the back references that only the controller knows:
-// who lives in a subnet, and which NICs are placed on a server.
-func (c *Controller) render(r *resource) []byte {
-	if r.served == nil {
-		r.served = c.withBackReferences(r)
-	}
-	return r.served
+// rendering is a resource as served while what refers to it is back.
+type rendering struct {
+	back uint64
+	body []byte
 }
 
-func (c *Controller) withBackReferences(r *resource) []byte {
-	if r.raw || r.collection != "servers" && r.collection != "virtualNetworks" {
+// shape is a stored body cut at the places of its back references.
+type shape struct {
+	parts   [][]byte // one more than targets
+	targets []string // keys
+}
+
+// showsOthers answers whether the body shows back references.
+func (r *resource) showsOthers() bool {
+	return !r.raw && (r.collection == "servers" || r.collection == "virtualNetworks")
+}
+
+// render answers a resource as served, with the back references that only the controller knows:
+// who lives in a subnet, and which NICs are placed on a server. The caller holds mu for reading.
+func (c *Controller) render(r *resource) []byte {
+	if !r.showsOthers() {
 		return r.stored
 	}
+	if done := r.rendered.Load(); done != nil && done.back == r.back {
+		return done.body
+	}
+	c.rendering.Lock()
+	defer c.rendering.Unlock()
+	if done := r.rendered.Load(); done != nil && done.back == r.back {
+		return done.body
+	}
+	if r.shape == nil {
+		r.shape = makeShape(r)
+	}
+	body := make([]byte, 0, len(r.stored)+r.backSize+64)
+	for i, key := range r.shape.targets {
+		body = append(body, r.shape.parts[i]...)
+		body = append(body, '[')
+		for j, ref := range c.shown(key) {
+			if j > 0 {
+				body = append(body, ',')
+			}
+			body = append(body, `{"resourceRef":`...)
+			body = append(append(body, encode(ref)...), '}')
+		}
+		body = append(body, ']')
+	}
+	body = append(body, r.shape.parts[len(r.shape.targets)]...)
+	r.rendered.Store(&rendering{back: r.back, body: body})
+	return body
+}
+
+// shown answers the references that key shows, in order. The caller holds rendering.
+func (c *Controller) shown(key string) []string {
+	t := c.targets[key]
+	if t == nil {
+		return nil
+	}
+	if t.refs == nil {
+		for r := range t.from {
+			for _, l := range r.links {
+				if l.to == key && l.shows() {
+					t.refs = append(t.refs, l.from)
+				}
+			}
+		}
+		slices.Sort(t.refs)
+		t.refs = slices.Compact(t.refs)
+	}
+	return t.refs
+}
+
+// placeholder stands where back references belong; no body holds it by chance.
+var placeholder = "back references " + guid()
+
+func makeShape(r *resource) *shape {
 	body, err := parse(r.stored)
 	if err != nil {
-		return r.stored
+		return &shape{parts: [][]byte{r.stored}}
 	}
+	s := &shape{}
 	if properties, ok := body["properties"].(tree); ok && r.collection == "servers" {
-		properties["virtualNetworkInterfaces"] = c.referrers(r.key, "server")
+		properties["virtualNetworkInterfaces"] = placeholder
+		s.targets = append(s.targets, r.key)
 	}
 	for _, e := range nestedList(body, "subnets") {
 		subnet, _ := e.(tree)
 		ref, _ := subnet["resourceRef"].(string)
-		if properties, ok := subnet["properties"].(tree); ok {
-			properties["ipConfigurations"] = c.referrers(refKey(ref), "subnet")
+		if properties, ok := subnet["properties"].(tree); ok && r.collection == "virtualNetworks" {
+			properties["ipConfigurations"] = placeholder
+			s.targets = append(s.targets, refKey(ref))
 		}
 	}
-	return encode(body)
-}
-
-// referrers answers references to everyone who refers to key by a property of that name.
-func (c *Controller) referrers(key, property string) []any {
-	var refs []string
-	for _, links := range c.incoming[key] {
-		for _, l := range links {
-			if l.property == property {
-				refs = append(refs, l.from)
-			}
-		}
-	}
-	slices.SortFunc(refs, func(a, b string) int { return strings.Compare(refKey(a), refKey(b)) })
-	list := make([]any, 0, len(refs))
-	for _, ref := range refs {
-		list = append(list, tree{"resourceRef": ref})
-	}
-	return list
-}
-
-// list answers all bodies of a collection, in order.
-func (c *Controller) list(collection string) [][]byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	bodies := make([][]byte, 0, len(c.sorted[collection]))
-	for _, key := range c.sorted[collection] {
-		bodies = append(bodies, c.render(c.resources[key]))
-	}
-	return bodies
-}
-
-func (c *Controller) unsort(r *resource) {
-	keys := c.sorted[r.collection]
-	if i, found := slices.BinarySearch(keys, r.key); found {
-		c.sorted[r.collection] = slices.Delete(keys, i, i+1)
-	}
+	quoted, _ := json.Marshal(placeholder)
+	s.parts = bytes.Split(encode(body), quoted)
+	return s
 }

@@ -14,8 +14,8 @@ const (
 // vsids assigns each number once: a number that was free again is taken only after all others, so
 // that a host that has not heard of the change yet cannot mix two tenants up.
 type vsids struct {
-	next   uint32            // 0: none assigned yet
-	holder map[uint32]string // VSID -> key of the subnet
+	next   uint32          // 0: none assigned yet
+	holder holders[uint32] // VSID -> key of the subnet
 }
 
 func (v *vsids) assign(taken map[uint32]string) (uint32, error) {
@@ -24,7 +24,7 @@ func (v *vsids) assign(taken map[uint32]string) (uint32, error) {
 		if n > maxVSID {
 			n = firstVSID
 		}
-		if v.holder[n] == "" && taken[n] == "" {
+		if v.holder[n] == nil && taken[n] == "" {
 			v.next = n + 1
 			return n, nil
 		}
@@ -34,19 +34,17 @@ func (v *vsids) assign(taken map[uint32]string) (uint32, error) {
 }
 
 // assignVSIDs gives every subnet without a VSID the one it had, or a new one.
-func (c *Controller) assignVSIDs(drafts []draft, replaced map[string]bool) error {
+func (c *Controller) assignVSIDs(drafts []*draft, replaced map[string]bool) error {
 	had, taken := map[string]uint32{}, map[uint32]string{}
-	for key := range replaced {
-		if old := c.resources[key]; old != nil {
-			for v, subnet := range old.vsids {
-				had[subnet] = v
-			}
-		}
-	}
 	var without []tree
 	for _, d := range drafts {
-		if d.collection != "virtualNetworks" {
+		if d.collection != "virtualNetworks" || d.made != nil {
 			continue
+		}
+		if old := c.resources[d.key]; old != nil {
+			for _, s := range old.facts.subnets {
+				had[s.key] = s.vsid
+			}
 		}
 		for _, e := range nestedList(d.body, "subnets") {
 			subnet, ok := e.(tree)
@@ -66,18 +64,15 @@ func (c *Controller) assignVSIDs(drafts []draft, replaced map[string]bool) error
 				continue
 			}
 			other := taken[v]
-			if holder := c.vsids.holder[v]; other == "" && holder != "" && !replaced[c.known[holder]] {
-				other = holder
+			if other == "" {
+				other = c.vsids.holder.other(v, replaced)
 			}
 			if other != "" && other != key {
 				return badRequest("VsidInUse", "%s: fairlead.vsid %d is already that of %s", subnet["resourceRef"], v, other)
 			}
 			taken[v] = key
-			publish(subnet, v)
+			publish(subnet, "vsid", json.Number(strconv.FormatUint(uint64(v), 10)))
 		}
-	}
-	if len(without) == 0 {
-		return nil
 	}
 	for _, subnet := range without {
 		v, err := c.vsids.assign(taken)
@@ -85,39 +80,35 @@ func (c *Controller) assignVSIDs(drafts []draft, replaced map[string]bool) error
 			return err
 		}
 		taken[v] = refKey(subnet["resourceRef"].(string))
-		publish(subnet, v)
+		publish(subnet, "vsid", json.Number(strconv.FormatUint(uint64(v), 10)))
 	}
-	// Before the resources themselves: a crash in between costs numbers, never gives one twice.
-	return c.store.writeVSID(c.vsids.next)
+	return nil
 }
 
-func publish(subnet tree, v uint32) {
-	properties := subnet["properties"].(tree)
-	own, ok := properties["fairlead"].(tree)
-	if !ok {
-		own = tree{}
-		properties["fairlead"] = own
+// publish sets a property of ours in a stamped body.
+func publish(body tree, name string, value any) {
+	properties := body["properties"].(tree)
+	mine := own(properties)
+	if mine == nil {
+		mine = tree{}
+		properties["fairlead"] = mine
 	}
-	own["vsid"] = json.Number(strconv.FormatUint(uint64(v), 10))
+	mine[name] = value
 }
 
 func givenVSID(subnet tree) (uint32, error) {
 	properties, _ := subnet["properties"].(tree)
-	own, _ := properties["fairlead"].(tree)
-	if own["vsid"] == nil {
-		return 0, nil
+	if given := own(properties)["vsid"]; given != nil {
+		if v := vsidOf(properties); v != 0 {
+			return v, nil
+		}
+		return 0, badRequest("InvalidVsid", "%s: fairlead.vsid %v is not a number", subnet["resourceRef"], given)
 	}
-	v := publishedVSID(subnet)
-	if v == 0 {
-		return 0, badRequest("InvalidVsid", "%s: fairlead.vsid %v is not a number", subnet["resourceRef"], own["vsid"])
-	}
-	return v, nil
+	return 0, nil
 }
 
-func publishedVSID(body tree) uint32 {
-	properties, _ := body["properties"].(tree)
-	own, _ := properties["fairlead"].(tree)
-	n, _ := own["vsid"].(json.Number)
+func vsidOf(properties tree) uint32 {
+	n, _ := own(properties)["vsid"].(json.Number)
 	v, err := strconv.ParseUint(n.String(), 10, 32)
 	if err != nil {
 		return 0

@@ -1,119 +1,180 @@
 package rest
 
 import (
-	"context"
-	"errors"
 	"hash/maphash"
-	"net/url"
+	"slices"
 	"strings"
+	"sync"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
-// collection is one thing to read, with the pages of the last good poll.
-type collection[T any] struct {
-	path     string // below /networking/v1
-	optional bool   // HTTP 404 stands for "not said"
-	decode   func(body []byte) (*page[T], error)
-	limit    int64
-	seed     maphash.Seed
-	pages    []*page[T]
+// kind is what is special about a collection.
+type kind[T any] struct {
+	path   string // below /networking/v1, without a slash
+	prefix string // of the keys of its resources
+	decode func(*decoder) (T, bool)
+	meta   func(*T) *cc.Meta
+	// optional: HTTP 404 for the collection as a whole stands for "there are none".
+	optional bool
 }
 
-func listOf[T any](path string, cfg Config, seed maphash.Seed, decode func(*decoder) (T, bool)) collection[T] {
-	return collection[T]{path: path, limit: cfg.MaxBody, seed: seed, decode: func(body []byte) (*page[T], error) {
-		return decodeList(body, path, decode)
-	}}
+// held is one resource as read. It is never changed once made: as long as its text stays the same,
+// polls share it.
+type held[T any] struct {
+	key      string // controllerclient.RefKey of its reference
+	hash     uint64 // of its text
+	item     T
+	problems []cc.Problem
+	broken   bool     // unreadable: item is nothing, problems say why
+	before   *held[T] // the last good version, while this one is Updating or Failed
+	seen     int64    // unix nanoseconds of the poll that first saw it like this
 }
 
-// read fetches all pages. A page whose bytes are the same as last time is the page of last time. The
-// collection itself is left alone: only a poll that succeeded as a whole may commit.
-func (k *collection[T]) read(ctx context.Context, c *client) (pages []*page[T], err error) {
-	u := c.base.JoinPath(k.path)
-	seen, left := map[string]bool{}, k.limit
-	for {
-		seen[u.String()] = true
-		body, err := c.get(ctx, u, left)
-		if k.optional && errors.Is(err, errNotFound) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		left -= int64(len(body))
-		p, err := k.page(len(pages), body)
-		if err != nil {
-			return nil, &pollError{path: u.Path, state: cc.StateStale, what: err.Error(), cause: err}
-		}
-		pages = append(pages, p)
-		if p.next == "" {
-			return pages, nil
-		}
-		next, err := nextPage(c.base, u, p.next)
-		if err == nil && seen[next.String()] {
-			err = errors.New("nextLink leads back to a page already read")
-		}
-		if err != nil {
-			return nil, &pollError{path: u.Path, state: cc.StateStale, what: err.Error(), cause: err}
-		}
-		u = next
-	}
+// page is one answer of a list. It holds only the resources that were wanted when it was read.
+type page[T any] struct {
+	path     string // below the base, with its query
+	etag     string
+	hash     uint64 // of the texts of all its resources
+	next     string // path of the next one, or ""
+	items    []*held[T]
+	problems []cc.Problem // about resources that could not even be named
 }
 
-func (k *collection[T]) page(i int, body []byte) (*page[T], error) {
-	hash := maphash.Bytes(k.seed, body)
-	if i < len(k.pages) && k.pages[i].hash == hash {
-		return k.pages[i], nil
-	}
-	p, err := k.decode(body)
-	if err != nil {
-		return nil, err
-	}
-	p.hash = hash
-	return p, nil
+// single is one resource read by itself; held is nil while the controller has no such resource.
+type single[T any] struct {
+	ref  string // as somebody refers to it
+	etag string
+	held *held[T]
+	seen int64 // unix nanoseconds of the poll that first found it like this
 }
 
-// commit takes over the pages and answers whether they are other ones.
-func (k *collection[T]) commit(pages []*page[T]) (changed bool) {
-	changed = len(pages) != len(k.pages)
-	for i := 0; !changed && i < len(pages); i++ {
-		changed = pages[i] != k.pages[i]
-	}
-	k.pages = pages
-	return changed
+// state is a collection as a poll left it. It is never changed once committed.
+type state[T any] struct {
+	listed  bool // read as a list; what it lacks, or has in an older version, is in singles
+	pages   []*page[T]
+	singles map[string]*single[T] // by key
+	wanted  map[string]bool       // keys; nil: all
 }
 
-// items answers all resources in the controller's order.
-func (k *collection[T]) items() []T {
-	if len(k.pages) == 1 {
-		return k.pages[0].items
+// reading is one poll's work on a collection: the state of before, made current.
+type reading[T any] struct {
+	*kind[T]
+	state[T]
+	changed bool
+
+	mu        sync.Mutex          // guards what follows while tasks run
+	index     map[string]*held[T] // of the pages, by key; made when it is asked for
+	rechecked map[string]*page[T] // by path
+	fresh     []*single[T]
+}
+
+var seed = maphash.MakeSeed()
+
+func (r *reading[T]) wants(key string) bool { return r.wanted == nil || r.wanted[key] }
+
+// find answers a resource by key. gone: the controller has said that there is none.
+func (r *reading[T]) find(key string) (h *held[T], gone bool) {
+	if s, ok := r.singles[key]; ok {
+		return s.held, s.held == nil
 	}
-	var all []T
-	for _, p := range k.pages {
-		all = append(all, p.items...)
+	h = r.inPages(key)
+	return h, h == nil && r.listed && r.wanted == nil // a list read for all of the collection has all of it
+}
+
+func (r *reading[T]) inPages(key string) *held[T] {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.index == nil {
+		n := 0
+		for _, p := range r.pages {
+			n += len(p.items)
+		}
+		r.index = make(map[string]*held[T], n)
+		for _, p := range r.pages {
+			for _, h := range p.items {
+				if _, twice := r.index[h.key]; !twice {
+					r.index[h.key] = h
+				}
+			}
+		}
 	}
+	return r.index[key]
+}
+
+// all answers every resource wanted: of the list in the controller's order, then the others by key.
+func (r *reading[T]) all() []*held[T] {
+	var all []*held[T]
+	inPages := map[string]bool{}
+	for _, p := range r.pages {
+		for _, h := range p.items {
+			if !r.wants(h.key) {
+				continue
+			}
+			if s, ok := r.singles[h.key]; ok {
+				inPages[h.key] = true
+				h = s.held
+			}
+			if h != nil && !h.broken {
+				all = append(all, h)
+			}
+		}
+	}
+	n := len(all)
+	for key, s := range r.singles {
+		if s.held == nil || s.held.broken || !r.wants(key) {
+			continue
+		}
+		if _, listed := inPages[key]; listed {
+			continue
+		}
+		all = append(all, s.held)
+	}
+	slices.SortFunc(all[n:], func(a, b *held[T]) int { return strings.Compare(a.key, b.key) })
 	return all
 }
 
-func (k *collection[T]) problems() (all []cc.Problem) {
-	for _, p := range k.pages {
-		all = append(all, p.problems...)
-	}
-	return all
+func (r *reading[T]) hasChanged() bool { return r.changed }
+
+// found keeps what a task read until all are done.
+func (r *reading[T]) found(s *single[T]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fresh = append(r.fresh, s)
 }
 
-// nextPage resolves a nextLink: a whole URL, a path, or a path below /networking/v1.
-func nextPage(base, current *url.URL, link string) (*url.URL, error) {
-	u, err := current.Parse(link)
-	if err != nil {
-		return nil, errors.New("nextLink is not a URL")
+func (r *reading[T]) takeFound() {
+	for _, s := range r.fresh {
+		r.take(s)
 	}
-	if origin(u) != origin(base) {
-		return nil, errors.New("nextLink to foreign host " + origin(u) + " refused")
+	r.fresh = nil
+}
+
+// hold makes a resource of its text, or answers the one it was before. key is "" when only the text
+// says it.
+func (r *reading[T]) hold(d *decoder, text []byte, hash uint64, key string, at place, old *held[T], now int64) (*held[T], *syntaxError) {
+	if old != nil && old.hash == hash {
+		return old, nil
 	}
-	if strings.HasPrefix(link, "/") && !strings.HasPrefix(u.Path, base.Path+"/") {
-		u.Path, u.RawPath = base.Path+u.Path, ""
+	d.reset(text)
+	item, ok := r.decode(d)
+	if d.end(); d.err != nil {
+		return nil, d.err
 	}
-	u.User, u.Fragment = nil, ""
-	return u, nil
+	h := &held[T]{key: key, hash: hash, item: item, seen: now}
+	if !ok {
+		d.undecodable(0, at.String())
+		h.broken = true
+	}
+	h.problems = d.problems()
+	m := r.meta(&h.item)
+	if key == "" {
+		h.key = cc.RefKey(m.Ref)
+	}
+	if ok && old != nil && !old.broken && superseded(m) {
+		if h.before = old; !settled(r.meta(&old.item)) {
+			h.before, h.seen = old.before, old.seen
+		}
+	}
+	return h, nil
 }

@@ -11,11 +11,21 @@ import (
 
 const apiPath = "/networking/v1"
 
+// What of a fabric is read.
+const (
+	ScopeHost = "host" // a server, its NICs, their virtual networks, and who else lives in these
+	ScopeFull = "full" // everything
+)
+
 // Config says which controller to read and how. The zero value of every field but URL is usable.
 type Config struct {
-	// URL of the controller; "/networking/v1" is appended unless a version is there already.
-	URL string
-	// PollInterval between the end of a poll and the start of the next, ±10 %. Default 2 s.
+	// URLs of one controller, tried in this order; "/networking/v1" is appended unless a version is there already.
+	URLs []string
+	// Host is the resourceId of the server whose needs are read. Without one, all of the fabric is.
+	Host string
+	// Scope is ScopeHost (default) or ScopeFull, which reads all of the fabric all the same.
+	Scope string
+	// PollInterval is the longest pause between polls that succeed. Default 2 s.
 	PollInterval time.Duration
 	TLS          TLS
 	Logger       *slog.Logger // default: none
@@ -24,7 +34,7 @@ type Config struct {
 	AttemptTimeout time.Duration
 	// PollTimeout bounds one poll with all its pages and retries. Default 60 s.
 	PollTimeout time.Duration
-	// MaxBody bounds the answers for one collection, in bytes after decompression. Default 256 MiB.
+	// MaxBody bounds one answer, in bytes after decompression. Default 256 MiB.
 	MaxBody int64
 }
 
@@ -37,6 +47,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PollTimeout == 0 {
 		c.PollTimeout = time.Minute
+	}
+	if c.Scope == "" {
+		c.Scope = ScopeHost
+	}
+	if c.Host == "" {
+		c.Scope = ScopeFull
 	}
 	if c.MaxBody == 0 {
 		c.MaxBody = 256 << 20
@@ -59,6 +75,9 @@ func (c Config) check() error {
 		if d.value < 0 {
 			return fmt.Errorf("%s: %v is negative", d.key, d.value)
 		}
+	}
+	if c.Scope != ScopeHost && c.Scope != ScopeFull {
+		return fmt.Errorf("controller.rest.scope: %q: want %s or %s", c.Scope, ScopeHost, ScopeFull)
 	}
 	if c.MaxBody < 0 {
 		return fmt.Errorf("controller.rest.maxBody: %d is negative", c.MaxBody)

@@ -10,8 +10,13 @@ const maxDepth = 200
 
 // syntaxError says where JSON text stops being JSON.
 type syntaxError struct {
-	offset    int
+	offset    int64
 	truncated bool
+}
+
+// at answers the error of a text inside another one.
+func (e *syntaxError) at(start int64) *syntaxError {
+	return &syntaxError{offset: start + e.offset, truncated: e.truncated}
 }
 
 func (e *syntaxError) Error() string {
@@ -36,7 +41,7 @@ type cursor struct {
 
 func (c *cursor) fail() {
 	if c.err == nil {
-		c.err = &syntaxError{offset: c.pos, truncated: c.pos >= len(c.data)}
+		c.err = &syntaxError{offset: int64(c.pos), truncated: c.pos >= len(c.data)}
 	}
 	c.pos = len(c.data)
 }
@@ -103,22 +108,21 @@ func (c *cursor) key() []byte {
 // str reads the string that peek showed. The bytes are valid until the next string is read.
 func (c *cursor) str() []byte {
 	start := c.pos + 1
-	for i := start; i < len(c.data); i++ {
-		switch b := c.data[i]; {
-		case b == '"':
-			c.pos = i + 1
-			return c.data[start:i]
-		case b == '\\':
-			c.scratch = append(c.scratch[:0], c.data[start:i]...)
-			c.pos = i
-			return c.escaped()
-		case b < 0x20:
-			c.pos = i
-			c.fail()
-			return nil
-		}
+	end := start + plain(c.data[start:])
+	if end == len(c.data) {
+		c.pos = end
+		c.fail()
+		return nil
 	}
-	c.pos = len(c.data)
+	c.pos = end
+	switch c.data[end] {
+	case '"':
+		c.pos++
+		return c.data[start:end]
+	case '\\':
+		c.scratch = append(c.scratch[:0], c.data[start:end]...)
+		return c.escaped()
+	}
 	c.fail()
 	return nil
 }

@@ -1,19 +1,25 @@
 package rest
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
-// decoder reads one page. Complaints about resources are collected; only text that is not JSON, or
-// not a list answer at all, makes the page as a whole unusable.
+// decoder reads resources. Complaints about them are collected; only text that is not JSON makes an
+// answer as a whole unusable.
 type decoder struct {
 	cursor
 	words      map[string]string
+	etag       string // the last one read: nested resources often carry their parent's
 	complaints []complaint
+}
+
+// reset makes d read another text, with the words it knows.
+func (d *decoder) reset(text []byte) {
+	d.cursor = cursor{data: text, scratch: d.scratch}
+	d.complaints = nil
 }
 
 // complaint is a problem whose resource may still lack its parent's reference in front.
@@ -25,74 +31,6 @@ type complaint struct {
 func (d *decoder) complain(code, severity, resource, message string) {
 	d.complaints = append(d.complaints, complaint{Problem: cc.Problem{
 		Code: code, Severity: severity, Resource: resource, Message: message}})
-}
-
-// page is one decoded answer of a collection. It is never changed once made: the next poll shares
-// it when the bytes are the same.
-type page[T any] struct {
-	hash     uint64
-	next     string // nextLink
-	items    []T
-	problems []cc.Problem
-}
-
-// decodeList reads {"value": […], "nextLink": ""}. A value that is missing or no list is an error:
-// taking it for "nothing is there" would take every tenant down.
-func decodeList[T any](body []byte, collection string, decode func(*decoder) (T, bool)) (*page[T], error) {
-	d := &decoder{cursor: cursor{data: body}}
-	p, listed := &page[T]{}, false
-	if d.peek() != '{' && d.err == nil {
-		d.skip()
-		d.end()
-		return nil, d.failure(errors.New("answered JSON that is no object"))
-	}
-	d.object(func(key []byte) bool {
-		switch {
-		case string(key) == "nextLink":
-			p.next = d.text()
-		case string(key) == "value" && d.peek() == '[':
-			listed = true
-			p.items = resources(d, collection, decode)
-		default:
-			return false
-		}
-		return true
-	})
-	d.end()
-	if err := d.failure(nil); err != nil {
-		return nil, err
-	}
-	if !listed {
-		return nil, errors.New(`answered JSON without a "value" list`)
-	}
-	p.problems = d.problems()
-	return p, nil
-}
-
-// decodeSingleton reads one resource that stands for itself; an unreadable one is complained about
-// and left out.
-func decodeSingleton[T any](body []byte, ref string, decode func(*decoder) (T, bool)) (*page[T], error) {
-	d := &decoder{cursor: cursor{data: body}}
-	p := &page[T]{}
-	if item, ok := decode(d); ok {
-		p.items = []T{item}
-	} else {
-		d.undecodable(0, "/"+ref)
-	}
-	d.end()
-	if err := d.failure(nil); err != nil {
-		return nil, err
-	}
-	p.problems = d.problems()
-	return p, nil
-}
-
-// failure prefers the syntax error: a body cut short often looks wrong in other ways, too.
-func (d *decoder) failure(otherwise error) error {
-	if d.err != nil {
-		return d.err
-	}
-	return otherwise
 }
 
 func (d *decoder) problems() (all []cc.Problem) {
@@ -120,7 +58,7 @@ func (d *decoder) resource(m *cc.Meta, property func(key []byte) bool) bool {
 		case "instanceId":
 			m.InstanceID = d.text()
 		case "etag":
-			m.ETag = d.text()
+			m.ETag = d.again(&d.etag)
 		case "properties":
 			usable = d.object(func(key []byte) bool {
 				if string(key) == "provisioningState" {

@@ -71,7 +71,7 @@ func FuzzDecodeAccessControlLists(f *testing.F) {
 func FuzzDecodeConfiguration(f *testing.F) {
 	f.Add(sample(f, "configuration"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := decodeSingleton(data, "virtualNetworkManager/configuration", decodeConfiguration)
+		_, err := decodeSingleton(data, configuration, decodeManager)
 		if err == nil && !json.Valid(data) {
 			t.Errorf("%q is not JSON, and was taken", data)
 		}

@@ -40,6 +40,17 @@ func (d *decoder) word() string {
 	return w
 }
 
+// again is text that is often the same as last.
+func (d *decoder) again(last *string) string {
+	if d.peek() != '"' {
+		return d.text()
+	}
+	if b := d.str(); string(b) != *last {
+		*last = clean(b)
+	}
+	return *last
+}
+
 // flag reads true, "True", "Enabled", 1; everything else is false.
 func (d *decoder) flag() bool {
 	switch strings.ToLower(d.word()) {
@@ -109,6 +120,16 @@ func (d *decoder) ref() (ref string) {
 		return excerpt(d.data[start:d.pos])
 	}
 	return ref
+}
+
+// refs reads a list of references; those that are none are left out.
+func (d *decoder) refs() (all []string) {
+	d.list(func(int) {
+		if ref := d.ref(); ref != "" {
+			all = append(all, ref)
+		}
+	})
+	return all
 }
 
 // object calls member for every member of an object, which reads the value or answers false without

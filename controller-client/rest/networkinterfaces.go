@@ -2,11 +2,11 @@ package rest
 
 import cc "github.com/fairlead-net/fairlead/controller-client"
 
-func decodeNetworkInterface(d *decoder) (n cc.NetworkInterface, ok bool) {
-	const collection = "networkInterfaces"
-	mark := len(d.complaints)
-	ok = d.resource(&n.Meta, func(key []byte) bool {
-		switch string(key) {
+func ipConfigurationMeta(c *cc.IPConfiguration) *cc.Meta { return &c.Meta }
+
+var decodeNetworkInterface = top("networkInterfaces", func(n *cc.NetworkInterface) *cc.Meta { return &n.Meta },
+	func(d *decoder, n *cc.NetworkInterface, key string) bool {
+		switch key {
 		case "privateMacAddress":
 			n.MAC = d.text()
 		case "server":
@@ -14,7 +14,7 @@ func decodeNetworkInterface(d *decoder) (n cc.NetworkInterface, ok bool) {
 		case "isPrimary":
 			n.Primary = d.flag()
 		case "portSettings":
-			decodePortSettings(d, &n)
+			decodePortSettings(d, n)
 		case "dnsSettings":
 			d.object(func(key []byte) bool {
 				if string(key) == "dnsServers" {
@@ -29,17 +29,10 @@ func decodeNetworkInterface(d *decoder) (n cc.NetworkInterface, ok bool) {
 			return false
 		}
 		return true
+	},
+	func(n *cc.NetworkInterface) {
+		referAll(n.IPConfigurations, ipConfigurationMeta, &n.Meta, "ipConfigurations")
 	})
-	if !ok {
-		return n, false
-	}
-	refer(&n.Meta, "", collection)
-	d.settle(&n.Meta, collection, mark)
-	for i := range n.IPConfigurations {
-		refer(&n.IPConfigurations[i].Meta, n.Ref, "ipConfigurations")
-	}
-	return n, true
-}
 
 // decodePortSettings reads what bounds a port. Numbers may be strings; what they mean is for validation to say.
 func decodePortSettings(d *decoder, n *cc.NetworkInterface) {
@@ -68,23 +61,26 @@ func decodePortSettings(d *decoder, n *cc.NetworkInterface) {
 	})
 }
 
-func decodeIPConfiguration(d *decoder) (c cc.IPConfiguration, ok bool) {
-	mark := len(d.complaints)
-	ok = d.resource(&c.Meta, func(key []byte) bool {
-		switch string(key) {
-		case "privateIPAddress":
-			c.PrivateIPAddress = d.text()
-		case "subnet":
-			c.Subnet = d.ref()
-		case "accessControlList":
-			c.AccessControlList = d.ref()
-		default:
-			return false
-		}
-		return true
-	})
-	if ok {
-		d.settle(&c.Meta, "ipConfigurations", mark)
+var decodeIPConfiguration = decoderOf("ipConfigurations", ipConfigurationMeta, func(d *decoder, c *cc.IPConfiguration, key string) bool {
+	switch key {
+	case "privateIPAddress":
+		c.PrivateIPAddress = d.text()
+	case "privateIPAllocationMethod":
+		c.AllocationMethod = d.word()
+	case "subnet":
+		c.Subnet = d.ref()
+	case "accessControlList":
+		c.AccessControlList = d.ref()
+	case "publicIPAddress":
+		c.PublicIPAddress = d.ref()
+	case "loadBalancerBackendAddressPools":
+		c.BackendAddressPools = d.refs()
+	case "loadBalancerInboundNatRules":
+		c.InboundNATRules = d.refs()
+	case "securityTags":
+		c.SecurityTags = d.refs()
+	default:
+		return false
 	}
-	return c, ok
-}
+	return true
+})

@@ -3,31 +3,31 @@ package rest
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"log/slog"
-	"math/rand/v2"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
-
-// maxPause bounds how long a controller may send its agents away with Retry-After.
-const maxPause = time.Minute
 
 // Source polls one Network Controller. It implements controllerclient.Source.
 type Source struct {
 	cfg     Config
 	log     *slog.Logger
 	client  *client
+	files   *reloading // nil in tests without any
 	refresh chan struct{}
+	pace    pace
 
-	nics    collection[cc.NetworkInterface]
-	vnets   collection[cc.VirtualNetwork]
-	acls    collection[cc.AccessControlList]
-	servers collection[cc.Server]
-	manager collection[string] // the encapsulation
+	known    readings // as the last poll that succeeded left them
+	complete bool     // known is all that is wanted
+	notSaid  bool     // the controller does not say what one host needs: the whole fabric is read
+	distrust string   // path that answered another text under the same etag, or ""
+	due      int64    // unix nanoseconds when what is in force changes by itself; 0: never
 
+	parts    parts
 	status   cc.Status
 	problems []cc.Problem
 }
@@ -40,35 +40,32 @@ func New(cfg Config) (*Source, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	tlsConfig, err := cfg.TLS.load()
+	rt, err := newTransport(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return newSource(cfg, newTransport(cfg, tlsConfig))
+	s, err := newSource(cfg, rt)
+	if err == nil {
+		s.files = rt
+	}
+	return s, err
 }
 
 func newSource(cfg Config, rt http.RoundTripper) (*Source, error) {
-	base, user, err := baseURL(cfg.URL)
+	endpoints, err := newEndpoints(cfg.URLs)
 	if err != nil {
 		return nil, err
 	}
-	seed := maphash.MakeSeed()
-	const configuration = "virtualNetworkManager/configuration"
-	return &Source{
+	s := &Source{
 		cfg:     cfg,
 		log:     cfg.Logger,
-		client:  &client{base: base, user: user, http: newRetryClient(cfg, rt), timeout: cfg.AttemptTimeout},
+		client:  &client{endpoints: endpoints, http: newRetryClient(cfg, rt), timeout: cfg.AttemptTimeout, limit: cfg.MaxBody},
 		refresh: make(chan struct{}, 1),
-		nics:    listOf("networkInterfaces", cfg, seed, decodeNetworkInterface),
-		vnets:   listOf("virtualNetworks", cfg, seed, decodeVirtualNetwork),
-		acls:    listOf("accessControlLists", cfg, seed, decodeAccessControlList),
-		servers: listOf("servers", cfg, seed, decodeServer),
-		manager: collection[string]{path: configuration, optional: true, limit: cfg.MaxBody, seed: seed,
-			decode: func(body []byte) (*page[string], error) {
-				return decodeSingleton(body, configuration, decodeConfiguration)
-			}},
-		status: cc.Status{Type: "rest", URL: base.String(), State: cc.StateStarting},
-	}, nil
+		pace:    pace{interval: cfg.PollInterval},
+		known:   nothingKnown(),
+		status:  cc.Status{Type: "rest", URL: endpoints.use().base.String(), State: cc.StateStarting},
+	}
+	return s, nil
 }
 
 // Refresh asks for a poll now instead of at the end of the interval. It never blocks.
@@ -100,90 +97,97 @@ func (s *Source) Run(ctx context.Context, deliver func(cc.Update)) error {
 
 // poll delivers what one poll found and answers how long to wait for the next.
 func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.Duration) {
-	pause = s.cfg.PollInterval*9/10 + rand.N(s.cfg.PollInterval/5+1)
+	start := time.Now()
 	changed, err := s.read(ctx)
 	if ctx.Err() != nil {
-		return pause
+		return 0
 	}
 	status := s.status
+	status.URL = s.client.use().base.String()
 	if err != nil {
-		var failed *pollError
+		status.State, status.Message = cc.StateStale, err.Error()
+		var failed *requestError
+		var wait time.Duration
 		if errors.As(err, &failed) {
-			status.State = failed.state
-			pause = max(pause, min(failed.retryAfter, maxPause))
+			status.State, wait = failed.state, failed.retryAfter
 		}
-		status.Message = err.Error()
 		if status != s.status {
 			s.log.Warn("controller poll failed", "url", status.URL, "state", status.State, "error", status.Message)
 			s.status = status
-			deliver(cc.Update{Status: status, Problems: s.problems})
+			deliver(cc.Update{Status: status, Problems: append(slices.Clip(s.problems), s.ownProblems()...)})
 		}
-		return pause
+		return s.pace.afterFailure(wait)
 	}
 	if status.State != cc.StateOK {
 		s.log.Info("controller in sync", "url", status.URL)
 	}
 	changed = changed || status.LastSync.IsZero() // an empty fabric is news, too
 	status.State, status.Message, status.LastSync = cc.StateOK, "", time.Now()
+	status.Scope = ScopeHost
+	if s.whole() {
+		status.Scope = ScopeFull
+	}
 	s.status = status
 	update := cc.Update{Status: status}
-	if changed {
-		update.Snapshot, s.problems = s.snapshot()
+	if now := start.UnixNano(); changed || s.due != 0 && now >= s.due {
+		update.Snapshot = s.snapshot(now)
 	}
-	update.Problems = s.problems
+	update.Problems = append(slices.Clip(s.problems), s.ownProblems()...)
 	deliver(update)
-	return pause
+	return s.pace.afterSuccess(time.Since(start))
 }
 
-// read reads everything and commits it together. What refers is read before what it refers to: a NIC
-// created together with its subnet while we read is then missed (until the next poll), not dangling.
+func (s *Source) whole() bool { return s.cfg.Scope == ScopeFull || s.notSaid }
+
+// read synchronises with the first of the controller's addresses that answers usably, starting with the one in use.
 func (s *Source) read(ctx context.Context) (changed bool, err error) {
+	for range s.client.all {
+		if changed, err = s.readOnce(ctx); err == nil || ctx.Err() != nil {
+			return changed, err
+		}
+		s.client.next()
+	}
+	return false, err
+}
+
+func (s *Source) readOnce(ctx context.Context) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PollTimeout)
 	defer cancel()
-	nics, err := s.nics.read(ctx, s.client)
+	p, err := s.try(ctx)
+	if errors.Is(err, errNotSaid) {
+		s.log.Warn("the controller does not say which NICs are on a server, or who lives in a subnet: the whole fabric is read", "server", s.cfg.Host)
+		s.notSaid, s.complete = true, false
+		p, err = s.try(ctx)
+	}
+	if at := p.distrusted.Load(); at != nil && s.distrust == "" {
+		// What was taken for unchanged may not be: everything is read again, without conditions from now on.
+		s.distrust = *at
+		s.log.Warn("the controller's etags do not tell changes; conditional requests are given up", "path", *at)
+		p, err = s.try(ctx)
+	}
 	if err != nil {
 		return false, err
 	}
-	vnets, err := s.vnets.read(ctx, s.client)
-	if err != nil {
-		return false, err
-	}
-	acls, err := s.acls.read(ctx, s.client)
-	if err != nil {
-		return false, err
-	}
-	servers, err := s.servers.read(ctx, s.client)
-	if err != nil {
-		return false, err
-	}
-	manager, err := s.manager.read(ctx, s.client)
-	if err != nil {
-		return false, err
-	}
-	for _, other := range []bool{
-		s.nics.commit(nics), s.vnets.commit(vnets), s.acls.commit(acls),
-		s.servers.commit(servers), s.manager.commit(manager),
-	} {
-		changed = changed || other
-	}
-	return changed, nil
+	s.known, s.complete = p.readings, true
+	return p.changed(), nil
 }
 
-func (s *Source) snapshot() (*cc.Snapshot, []cc.Problem) {
-	snap := &cc.Snapshot{
-		VirtualNetworks:    s.vnets.items(),
-		NetworkInterfaces:  s.nics.items(),
-		Servers:            s.servers.items(),
-		AccessControlLists: s.acls.items(),
+// try is one poll on a copy of what is known.
+func (s *Source) try(ctx context.Context) (*poll, error) {
+	p := &poll{client: s.client, now: time.Now().UnixNano(), host: s.cfg.Host, all: s.whole(), trust: s.distrust == "",
+		readings: s.known.copy(), reread: map[string]bool{}}
+	if err := p.recheckAll(ctx); err != nil {
+		return p, err
 	}
-	if protocol := s.manager.items(); len(protocol) > 0 {
-		snap.Encapsulation = protocol[0]
+	if s.complete && !p.changed() {
+		return p, nil
 	}
-	var problems []cc.Problem
-	for _, more := range [][]cc.Problem{
-		s.vnets.problems(), s.nics.problems(), s.servers.problems(), s.acls.problems(), s.manager.problems(),
-	} {
-		problems = append(problems, more...)
+	if err := p.listAll(ctx); err != nil {
+		return p, err
 	}
-	return snap, problems
+	return p, p.complete(ctx)
+}
+
+func (r *reading[T]) copy() *reading[T] {
+	return &reading[T]{kind: r.kind, state: state[T]{listed: r.listed, pages: r.pages, singles: maps.Clone(r.singles), wanted: r.wanted}, index: r.index}
 }

@@ -76,7 +76,7 @@ func leakFree(t *testing.T) {
 }
 
 func (s *site) config() rest.Config {
-	return rest.Config{URL: s.server.URL, PollInterval: 5 * time.Millisecond,
+	return rest.Config{URLs: []string{s.server.URL}, PollInterval: 5 * time.Millisecond,
 		TLS: rest.TLS{CA: s.pki.CA, Cert: s.pki.HostCert, Key: s.pki.HostKey}}
 }
 
@@ -165,7 +165,7 @@ func TestTwoTenantsOverTLS(t *testing.T) {
 			MAC:  "001DD8070001", Server: "/servers/host-a", MACSpoofing: name == "red",
 			IPConfigurations: []cc.IPConfiguration{{
 				Meta:             cc.Meta{ID: "ip", Ref: ref + "/ipConfigurations/ip", ProvisioningState: "Succeeded"},
-				PrivateIPAddress: "10.0.1.4", Subnet: "/virtualNetworks/" + name + "/subnets/s1",
+				PrivateIPAddress: "10.0.1.4", AllocationMethod: "Static", Subnet: "/virtualNetworks/" + name + "/subnets/s1",
 			}},
 		}
 	}
@@ -251,15 +251,15 @@ func TestTLSFailuresAreUnreachable(t *testing.T) {
 		"controller not trusted": {func(c *rest.Config) { c.TLS.CA = other.CA }, "TLS: failed to verify certificate: x509: certificate signed by unknown authority"},
 		"no client certificate":  {func(c *rest.Config) { c.TLS.Cert, c.TLS.Key = "", "" }, "TLS: certificate required"},
 		"client of another CA":   {func(c *rest.Config) { c.TLS.Cert, c.TLS.Key = other.HostCert, other.HostKey }, "TLS: "},
-		"nobody there":           {func(c *rest.Config) { c.URL = closed.URL }, "refused"},
-		"no TLS over there":      {func(c *rest.Config) { c.URL = strings.Replace(plain.URL, "http", "https", 1) }, "server gave HTTP response to HTTPS client"},
+		"nobody there":           {func(c *rest.Config) { c.URLs = []string{closed.URL} }, "refused"},
+		"no TLS over there":      {func(c *rest.Config) { c.URLs = []string{strings.Replace(plain.URL, "http", "https", 1)} }, "server gave HTTP response to HTTPS client"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			var mu sync.Mutex
 			cfg := s.config()
 			tc.change(&cfg)
-			cfg.URL = strings.Replace(cfg.URL, "://", "://user:hush@", 1)
+			cfg.URLs[0] = strings.Replace(cfg.URLs[0], "://", "://user:hush@", 1)
 			cfg.Logger = slog.New(slog.NewTextHandler(locked{&mu, &log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			u := watch(t, cfg)("a failure", failed)
 			if u.Status.State != cc.StateUnreachable || !strings.Contains(u.Status.Message, tc.want) ||

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-cleanhttp"
 	"github.com/hashicorp/go-retryablehttp"
 )
 
@@ -22,13 +21,6 @@ const (
 	retryWaitMin = 100 * time.Millisecond
 	retryWaitMax = 2 * time.Second // a longer Retry-After is waited for between polls, not inside one
 )
-
-func newTransport(cfg Config, tlsConfig *tls.Config) *http.Transport {
-	t := cleanhttp.DefaultPooledTransport()
-	t.TLSClientConfig = tlsConfig
-	t.ResponseHeaderTimeout = cfg.AttemptTimeout
-	return t
-}
 
 func newRetryClient(cfg Config, rt http.RoundTripper) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
@@ -61,7 +53,8 @@ func origin(u *url.URL) string {
 // mayRetry retries GETs that failed in a way that passes soon. A timeout has cost enough already,
 // and a refused certificate stays refused: both wait for the next poll.
 func mayRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if ctx.Err() != nil || errors.Is(err, errTooLarge) || isTimeout(err) || isTLS(err) {
+	var content *contentError
+	if ctx.Err() != nil || errors.As(err, &content) || errors.Is(err, errTooLarge) || isTimeout(err) || isTLS(err) {
 		return false, nil
 	}
 	if resp != nil && resp.Request != nil && resp.Request.Method != http.MethodGet {

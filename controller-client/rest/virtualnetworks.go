@@ -7,11 +7,26 @@ import (
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
-func decodeVirtualNetwork(d *decoder) (v cc.VirtualNetwork, ok bool) {
-	const collection = "virtualNetworks"
-	mark := len(d.complaints)
-	ok = d.resource(&v.Meta, func(key []byte) bool {
-		switch string(key) {
+// virtualNetwork is one with what its subnets say of who lives in them.
+type virtualNetwork struct {
+	cc.VirtualNetwork
+	residents []residents // by subnet
+}
+
+// residents are the refs of the ipConfigurations in a subnet, of NICs and of load balancers' front ends.
+type residents struct {
+	said bool // the controller shows them at all
+	refs []string
+}
+
+type subnet struct {
+	cc.Subnet
+	residents
+}
+
+var decodeVirtualNetwork = top("virtualNetworks", func(v *virtualNetwork) *cc.Meta { return &v.Meta },
+	func(d *decoder, v *virtualNetwork, key string) bool {
+		switch key {
 		case "addressSpace":
 			d.object(func(key []byte) bool {
 				if string(key) == "addressPrefixes" {
@@ -21,55 +36,48 @@ func decodeVirtualNetwork(d *decoder) (v cc.VirtualNetwork, ok bool) {
 				return false
 			})
 		case "subnets":
-			v.Subnets = resources(d, "subnets", decodeSubnet)
+			v.Subnets, v.residents = nil, nil
+			for _, s := range resources(d, "subnets", decodeSubnet) {
+				v.Subnets, v.residents = append(v.Subnets, s.Subnet), append(v.residents, s.residents)
+			}
 		case "virtualNetworkPeerings":
 			v.Peerings = decodePeerings(d)
 		default:
 			return false
 		}
 		return true
+	},
+	func(v *virtualNetwork) {
+		referAll(v.Subnets, func(s *cc.Subnet) *cc.Meta { return &s.Meta }, &v.Meta, "subnets")
 	})
-	if !ok {
-		return v, false
-	}
-	refer(&v.Meta, "", collection)
-	d.settle(&v.Meta, collection, mark)
-	for i := range v.Subnets {
-		refer(&v.Subnets[i].Meta, v.Ref, "subnets")
-	}
-	return v, true
-}
 
-func decodeSubnet(d *decoder) (s cc.Subnet, ok bool) {
-	mark := len(d.complaints)
-	ok = d.resource(&s.Meta, func(key []byte) bool {
-		switch string(key) {
-		case "addressPrefix":
-			s.AddressPrefix = d.text()
-		case "accessControlList":
-			s.AccessControlList = d.ref()
-		case "fairlead":
-			d.object(func(key []byte) bool {
-				switch string(key) {
-				case "vsid":
-					s.VSID = d.vsid()
-				case "gateway":
-					s.Gateway = d.text()
-				default:
-					return false
-				}
-				return true
-			})
-		default:
-			return false
-		}
-		return true
-	})
-	if ok {
-		d.settle(&s.Meta, "subnets", mark)
+var decodeSubnet = decoderOf("subnets", func(s *subnet) *cc.Meta { return &s.Meta }, func(d *decoder, s *subnet, key string) bool {
+	switch key {
+	case "addressPrefix":
+		s.AddressPrefix = d.text()
+	case "accessControlList":
+		s.AccessControlList = d.ref()
+	case "routeTable":
+		s.RouteTable = d.ref()
+	case "ipConfigurations":
+		s.said, s.refs = true, d.refs()
+	case "fairlead":
+		d.object(func(key []byte) bool {
+			switch string(key) {
+			case "vsid":
+				s.VSID = d.vsid()
+			case "gateway":
+				s.Gateway = d.text()
+			default:
+				return false
+			}
+			return true
+		})
+	default:
+		return false
 	}
-	return s, ok
-}
+	return true
+})
 
 // vsid reads a number of any spelling; whether it is in range is for validation to say.
 func (d *decoder) vsid() uint32 {
@@ -127,11 +135,4 @@ func decodePeerings(d *decoder) (refs []string) {
 		}
 	})
 	return refs
-}
-
-// refer derives the reference of a resource that did not say it.
-func refer(m *cc.Meta, parent, collection string) {
-	if m.Ref == "" {
-		m.Ref = parent + "/" + collection + "/" + m.ID
-	}
 }

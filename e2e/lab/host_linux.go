@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -88,12 +89,13 @@ controller:
   rest:
     url: %s
     pollInterval: %s
+    scope: %s
     tls: {ca: %s, cert: %s, key: %s}
 encapsulation: auto
 api: {socket: %s}
 stateDir: %s
 bpfDir: %s
-`, h.Name, hostDevice, h.Provider, h.lab.controller.URL, h.lab.opts.PollInterval, ca, cert, key,
+`, h.Name, hostDevice, h.Provider, h.lab.controller.URL, h.lab.opts.PollInterval, cmp.Or(h.lab.opts.Scope, "host"), ca, cert, key,
 		h.files.socket, h.files.state, h.files.bpf)
 }
 

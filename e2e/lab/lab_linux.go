@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Encapsulation string        // what the controller says: "vxlan" (default) or "nvgre"
 	PollInterval  time.Duration // of the agents; default 1 s
+	Scope         string        // what of the fabric the agents read: "host" (default) or "full"
 	MTU           int           // of the underlay; default 1500
 	IPv6Underlay  bool          // provider addresses are IPv6; the controller stays where it is
 	InProcess     bool          // the controller runs in this process, so that a test can make it answer rubbish

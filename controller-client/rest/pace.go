@@ -1,0 +1,42 @@
+package rest
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// slowest is how many intervals lie between polls when they fail.
+	slowest = 8
+	// maxPause bounds the pause after failures, and how long a controller may send its agents away with Retry-After.
+	maxPause = time.Minute
+	// share of the time that polling may take: a poll that took long is followed by a longer pause.
+	share = 5
+)
+
+// pace says when the next poll is due. Agents that were started, or lost their controller, at the same
+// moment drift apart: every pause is drawn.
+type pace struct {
+	interval time.Duration
+	failures int
+}
+
+// afterSuccess is at most the interval, unless the controller is so slow that polling it so often would
+// keep it busy for more than its share.
+func (p *pace) afterSuccess(took time.Duration) time.Duration {
+	p.failures = 0
+	pause := max(p.interval, (share-1)*took)
+	return pause - rand.N(pause/5+1)
+}
+
+// afterFailure doubles the range the pause is drawn from, and does what the controller asked for.
+func (p *pace) afterFailure(wait time.Duration) time.Duration {
+	p.failures++
+	span := min(p.interval<<min(p.failures-1, 10), slowest*p.interval, max(maxPause, p.interval))
+	pause := span/2 + rand.N(span/2+1)
+	if wait = min(wait, maxPause); wait > 0 {
+		// Not all at the same moment: they were all sent away at the same one.
+		pause = max(pause, wait+rand.N(wait/4+p.interval/4+1))
+	}
+	return pause
+}
