@@ -122,7 +122,7 @@ func (a *ACL) parse(items []item[cc.ACLRule], known map[string]*SecurityTag) []c
 		a.degraded = a.degraded || !p.valid
 	}
 	slices.SortFunc(list, func(x, y parsed) int {
-		return cmp.Or(compareRules(x.Rule, y.Rule), x.ruleTags.compare(y.ruleTags))
+		return cmp.Or(compareRules(x.Rule, y.Rule), x.compare(y.ruleTags))
 	})
 	a.Rules = make([]vfp.Rule, len(list))
 	if tagged {

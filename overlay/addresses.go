@@ -14,7 +14,7 @@ import (
 
 // addressClaim is an ipConfiguration that wants a CA in its network, and its MAC in its subnet.
 type addressClaim struct {
-	addr   Address
+	addr   *Address
 	ep     *Endpoint
 	prev   *Address // in the previous model
 	aclRef string
@@ -35,8 +35,8 @@ const (
 
 // ipConfiguration reads one of ep's addresses. Whether it gets what it wants is decided when all are read. It
 // returns false for one that has nothing to do with tenants.
-func (b *builder) ipConfiguration(ep *Endpoint, it item[cc.IPConfiguration], prevEP *Endpoint) (addressClaim, bool) {
-	c := addressClaim{ep: ep, prev: prevEP.address(it.Key), aclRef: it.v.AccessControlList, tier: addressNew}
+func (b *builder) ipConfiguration(addr *Address, ep *Endpoint, it item[cc.IPConfiguration], prevEP *Endpoint) (addressClaim, bool) {
+	c := addressClaim{addr: addr, ep: ep, prev: prevEP.address(it.Key), aclRef: it.v.AccessControlList, tier: addressNew}
 	c.addr.Resource, c.addr.SecurityTags = it.Resource, b.tagsOf(&it)
 	s, declared := b.subnets.find(it.v.Subnet)
 	if s == nil {
@@ -121,8 +121,8 @@ func keyOfMAC(s *Subnet, mac vfp.MAC) (k [10]byte) {
 	return k
 }
 
-// resolveAddresses grants the claims. They are in the order of their references.
-func (b *builder) resolveAddresses(claims []addressClaim) {
+// resolveAddresses grants the claims. They are in the order of their references, and what they claim in that of addresses.
+func (b *builder) resolveAddresses(claims []addressClaim, addresses []Address) {
 	cas := make(map[caKey]int32, len(claims))
 	macs := make(map[[10]byte]*Endpoint, len(claims))
 	for tier := uint8(0); tier < addressTiers; tier++ {
@@ -136,7 +136,7 @@ func (b *builder) resolveAddresses(claims []addressClaim) {
 			_, taken := cas[ca]
 			if other := macs[mac]; taken || other != nil && other != c.ep {
 				if c.bad == nil && c.lost == nil {
-					lost := c.addr
+					lost := *c.addr
 					c.lost = &lost
 				}
 				b.fallBack(c)
@@ -160,12 +160,16 @@ func (b *builder) resolveAddresses(claims []addressClaim) {
 			c.bad.text = fmt.Sprintf("properties.privateMacAddress %q of %s is also that of %s in %s, which keeps it", c.ep.MAC, c.ep.Ref, other.Ref, s.Ref)
 		}
 	}
-	granted := make([]Address, 0, len(claims))
+	granted := addresses[:0] // in place: nothing is claimed twice
 	for i := 0; i < len(claims); {
 		ep, start := claims[i].ep, len(granted)
 		for ; i < len(claims) && claims[i].ep == ep; i++ {
-			if c := &claims[i]; b.settle(c) {
-				granted = append(granted, c.addr)
+			c := &claims[i]
+			if !b.settle(c) {
+				continue
+			}
+			if granted = granted[:len(granted)+1]; c.addr != &granted[len(granted)-1] {
+				granted[len(granted)-1] = *c.addr
 			}
 		}
 		ep.Addresses = granted[start:len(granted):len(granted)]

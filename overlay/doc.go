@@ -34,10 +34,28 @@
 // Ports only exist in TCP and UDP: a rule for protocol "All" with a port condition matches nothing else. "*" and
 // "0-65535" are no port condition. "ICMP" is protocol 1, "ICMPv6" is 58. [derived]
 //
-// A tag stands for addresses: VirtualNetwork for the address prefixes of the virtual network (without any, its subnets'),
-// Internet for every other address, "Any" for all. [derived] An ACL is shared between virtual networks, so [Compile]
-// resolves tags for each network it guards; the policy then holds one instance per network, see [ACLRef]. Other tags are
-// unreadable fields.
+// A tag stands for addresses: VirtualNetwork for the address prefixes of the virtual network and its peers (without any, their
+// subnets'), Internet for every other address, "Any" for all. [derived] A security tag stands for the CAs of the
+// ipConfigurations in the network and its peers that carry it; where a rule has security tags they replace that side's prefix, which
+// is not looked at. A tag that nobody carries matches nothing; one that does not exist is an unreadable field. An ACL is shared
+// between virtual networks, so [Compile] resolves tags for each network it guards; the policy then holds one instance per
+// network, see [ACLRef]. Other tags are unreadable fields.
+//
+// # Routes
+//
+// A subnet's route table decides where its endpoints' packets go. The longest prefix wins among the table's routes and the
+// system's: the subnet itself [derived] and the address prefixes of the network and its peers, which lead straight to the
+// destination; of equal prefixes the table's wins [seen]. VirtualAppliance leads to the endpoint in the network or a peer that has the
+// next hop's CA, VnetLocal straight to the destination, None nowhere. Internet leads nowhere either: there is no way out of
+// a virtual network here.
+//
+// Routes fail closed. An unreadable route keeps its last good version, else its packets are dropped; only one without a
+// readable prefix is left out. A next hop that nobody has drops packets, and so does a table that does not exist, for all that
+// leaves the subnet.
+//
+// An endpoint that is the next hop of a route in force forwards: it may send packets of any source and receive those for any
+// destination, and its host may send such packets to others of its network and its peers [derived: in Microsoft's bodies no
+// property of a network interface was found that says so]. Its ACLs judge them by their own addresses.
 //
 // # The operator's part
 //

@@ -11,13 +11,14 @@ func (b *builder) networkInterfaces(list []cc.NetworkInterface) {
 	names := b.nameInterfaces(list)
 	items := make([]item[cc.NetworkInterface], 0, len(list))
 	items = collectNamed(&b.report, items, "", "/networkInterfaces", list, func(i int) (Resource, bool) { return names[i].Resource, names[i].ok })
-	addresses := 0
+	count := 0
 	for i := range items {
-		addresses += len(items[i].v.IPConfigurations)
+		count += len(items[i].v.IPConfigurations)
 	}
 	endpoints := make([]Endpoint, 0, len(items)) // one block: a fabric has very many
 	b.m.Endpoints = make([]*Endpoint, 0, len(items))
-	claims := make([]addressClaim, 0, addresses)
+	claims := make([]addressClaim, 0, count)
+	addresses := make([]Address, 0, count)
 	before := cursor[*Endpoint]{b.prev.Endpoints}
 	var configs []item[cc.IPConfiguration]
 	for _, it := range items {
@@ -32,13 +33,16 @@ func (b *builder) networkInterfaces(list []cc.NetworkInterface) {
 		named := names[it.at].configs
 		configs = collectNamed(&b.report, configs, ep.Ref, "/ipConfigurations", it.v.IPConfigurations, func(i int) (Resource, bool) { return named[i].Resource, named[i].ok })
 		for _, c := range configs {
-			if claim, ok := b.ipConfiguration(ep, c, prev); ok {
+			addresses = append(addresses, Address{})
+			if claim, ok := b.ipConfiguration(&addresses[len(addresses)-1], ep, c, prev); ok {
 				claims = append(claims, claim)
+			} else {
+				addresses = addresses[:len(addresses)-1]
 			}
 		}
 	}
 	b.nameEndpoints()
-	b.resolveAddresses(claims)
+	b.resolveAddresses(claims, addresses)
 	b.reportUnreachable()
 }
 

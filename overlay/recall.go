@@ -64,8 +64,12 @@ func sameMemory[T any](x, y []T) bool { return len(x) == len(y) && (len(x) == 0 
 
 // nameInterfaces makes out the names of all network interfaces and their ipConfigurations.
 func (b *builder) nameInterfaces(list []cc.NetworkInterface) []nicNames {
-	names := make([]nicNames, len(list))
 	old := b.prev.recall
+	if sameMemory(old.nics, list) {
+		b.m.recall.nics, b.m.recall.names = list, old.names
+		return old.names
+	}
+	names := make([]nicNames, len(list))
 	r := recaller[cc.NetworkInterface]{old: old.nics, meta: func(n *cc.NetworkInterface) *cc.Meta { return &n.Meta }}
 	for i := range list {
 		n, at := &list[i], r.at(i, &list[i].Meta)

@@ -22,7 +22,7 @@ func (b *builder) nextHops() {
 				}
 				if ep := v.endpointOf(r.NextHop); ep != nil {
 					ep.Forwards = true
-				} else if !reported[r.Key] {
+				} else if !reported[r.Key] && b.scope.coversNetwork(v) {
 					reported[r.Key] = true
 					b.errorf("route-next-hop-unknown", r.Ref, "properties.nextHopIPAddress %q is no address in %s or its peers; packets of %s to %s are dropped",
 						r.NextHop, v.Ref, s.Ref, r.Prefix)

@@ -168,6 +168,27 @@ func TestUnknownRouteTable(t *testing.T) {
 	}
 }
 
+// TestRoutesOfPeersInScope: of a snapshot for one host, the routes of a peer's subnets say that the endpoint here forwards; what
+// is not in the snapshot is no problem.
+func TestRoutesOfPeersInScope(t *testing.T) {
+	s := routedFabric(routeTo("far", "10.9.0.0/16", "VirtualAppliance", "10.4.1.4"))
+	s.Host = "host-b"
+	var nics []cc.NetworkInterface
+	for _, n := range s.NetworkInterfaces {
+		if n.ID == "v2-2" || n.ID == "v1-1" {
+			nics = append(nics, n)
+		}
+	}
+	s.NetworkInterfaces = nics // host-b has nothing in v1
+	m := build(t, s, nil, Options{})
+	hostB := HostConfig{Name: "host-b", ProviderAddress: addr("172.16.0.2")}
+	if p := compile(t, m, hostB, []AttachedPort{{ID: "a", NIC: "v2-2"}}); !p.Ports[0].Forwards {
+		t.Error("the appliance does not forward")
+	}
+	s.RouteTables = nil
+	build(t, s, nil, Options{})
+}
+
 // TestNextHopComesBack: the appliance appears later, and the route is in force.
 func TestNextHopComesBack(t *testing.T) {
 	s := routedFabric()

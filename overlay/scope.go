@@ -7,7 +7,8 @@ import (
 )
 
 // scope is what a snapshot for one host is complete about: its own NICs, and the subnets of the networks they
-// are in. What guards the others is for their hosts to enforce, and not in the snapshot.
+// are in. What guards the others is for their hosts to enforce, and not in the snapshot. Route tables of peers, where they are in
+// it, say which endpoints forward.
 type scope struct {
 	host  string          // key; "": the snapshot is of the whole fabric
 	homes map[string]bool // keys of virtual networks

@@ -192,6 +192,8 @@ func (b *builder) resolveSubnets(claims []*subnetClaim) {
 		if b.scope.coversNetwork(s.Network) {
 			s.ACL = b.aclFor(c.aclRef, s.Ref, before)
 			s.RouteTable = b.tableFor(c.tableRef, s.Ref, tableBefore)
+		} else { // it may name an endpoint here as its next hop
+			s.RouteTable, _ = b.tables.find(c.tableRef)
 		}
 		s.Network.Subnets = append(s.Network.Subnets, s)
 		b.m.VSIDSource.add(s.VSIDOrigin)

@@ -148,7 +148,7 @@ const GroupUserRoutes = "user-routes"
 // Name of a route for people.
 func (r *Route) Name() string {
 	if r.ID == "" {
-		return "system-" + r.Prefix.String()
+		return "system"
 	}
 	return r.ID
 }

@@ -21,7 +21,7 @@ func TestUserRouteLayer(t *testing.T) {
   user-routes outbound both 1
     /routeTables/t/routes/out route [destination=192.0.2.0/24; vsid=5001] outside
     /routeTables/t/routes/dark route [destination=10.9.0.0/16; vsid=5001] block
-    system-10.0.0.0/16 route [destination=10.0.0.0/16; vsid=5001] by the router
+    system route [destination=10.0.0.0/16; vsid=5001] by the router
     /routeTables/t/routes/all route [destination=0.0.0.0/0; vsid=5001] to appliance 10.0.1.6
   router outbound both 2
 `, "    subnet-6001 route [destination=10.0.1.0/24; rdid=other] route by mapping, to a peered network\n",

@@ -305,7 +305,7 @@ func TestDropReasonsMatchTheHeader(t *testing.T) {
 }
 
 func BenchmarkApplyMappings(b *testing.B) {
-	for _, n := range []int{1000, 100000} {
+	for _, n := range []int{1000, 20_000, 100_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			d := openTest(b, enterHost(b, 2), modeLive)
 			p := twoPorts()

@@ -52,6 +52,7 @@ var seeds = []string{
 	"5382785475362469252",  // a flow as old as one of its port's earlier life
 	"11063960880874118785", // bandwidth owed in a port's earlier life
 	"14906554617309358465", // IPv4 in an IPv6 tunnel, smaller than an IPv6 header
+	"1598205086581069908",  // a source route with a length that makes no sense
 }
 
 func TestAgreesWithModelOnOldSeeds(t *testing.T) {

@@ -45,7 +45,7 @@ func (pl *Pipeline) learnRoutes(p *vfp.Policy) {
 func (pl *Pipeline) nextHop(at *vfp.Address, to netip.Addr, t *vfp.Trace) (m *vfp.Mapping, via bool, reason vfp.DropReason) {
 	r := pl.userRoute(at.VSID, to)
 	if r != nil {
-		step(t, vfp.Step{Layer: vfp.LayerNameRouter, Group: vfp.GroupUserRoutes, Rule: r.Name(), Action: r.Action.String(), Note: routeNote(r)})
+		step(t, vfp.Step{Layer: vfp.LayerNameRouter, Group: vfp.GroupUserRoutes, Rule: r.Name(), Action: r.Action.String(), Note: pl.routeNote(at, r)})
 	}
 	if r == nil || r.Action == vfp.RouteLocal {
 		if m = pl.mappings[home{at.RDID, to}]; m == nil {
@@ -75,11 +75,14 @@ func (pl *Pipeline) userRoute(id encap.VSID, to netip.Addr) (best *vfp.Route) {
 	return best
 }
 
-func routeNote(r *vfp.Route) string {
-	if r.Action == vfp.RouteAppliance {
-		return fmt.Sprintf("%s by way of %s", r.Prefix, r.NextHop)
+func (pl *Pipeline) routeNote(at *vfp.Address, r *vfp.Route) string {
+	switch {
+	case r.Action != vfp.RouteAppliance:
+		return r.Prefix.String()
+	case pl.mappings[home{at.RDID, r.NextHop}] == nil:
+		return fmt.Sprintf("%s by way of %s, which nobody in the routing domain has", r.Prefix, r.NextHop)
 	}
-	return r.Prefix.String()
+	return fmt.Sprintf("%s by way of %s", r.Prefix, r.NextHop)
 }
 
 // transitOf is the port itself when it passes on what is for, or from, an address that is not its own.

@@ -190,11 +190,11 @@ static long next_ipv4_option(__u64 i, struct option_walk *w)
 		w->at++;
 		return 0;
 	}
-	w->reason = DROP_MALFORMED;
-	if (w->at + 2 > w->end || bpf_skb_load_bytes(w->skb, w->at, option, 2) || option[1] < 2 || w->at + option[1] > w->end)
-		return 1;
 	w->reason = DROP_IP_OPTIONS;
 	if (option[0] == 131 || option[0] == 137)
+		return 1;
+	w->reason = DROP_MALFORMED;
+	if (w->at + 2 > w->end || bpf_skb_load_bytes(w->skb, w->at, option, 2) || option[1] < 2 || w->at + option[1] > w->end)
 		return 1;
 	w->reason = DROP_NONE;
 	w->at += option[1];
