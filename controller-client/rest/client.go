@@ -211,9 +211,12 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	}
 	var op *net.OpError
 	var content *contentError
+	var login *kerberosError
 	switch {
 	case errors.As(err, &content):
 		e.what = content.Error()
+	case errors.As(err, &login):
+		e.what = oneLine(login)
 	case errors.Is(err, errTooLarge):
 		e.what = fmt.Sprintf("answer is larger than %d bytes", c.limit)
 	case ctx.Err() != nil:
@@ -239,7 +242,9 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	case errors.Is(err, io.EOF):
 		e.what = "connection closed without an answer"
 	default:
-		e.what = strings.Join(strings.Fields(err.Error()), " ")
+		e.what = oneLine(err)
 	}
 	return e
 }
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

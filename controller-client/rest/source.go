@@ -46,7 +46,13 @@ func New(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSource(cfg, rt)
+	var with http.RoundTripper = rt
+	if cfg.Kerberos != (Kerberos{}) {
+		if with, err = newNegotiating(cfg.Kerberos, rt); err != nil {
+			return nil, err
+		}
+	}
+	s, err := newSource(cfg, with)
 	if err == nil {
 		s.files = rt
 	}
