@@ -89,8 +89,7 @@ func (s *Source) Refresh() {
 func (s *Source) Run(ctx context.Context, deliver func(cc.Update)) error {
 	defer s.client.http.HTTPClient.CloseIdleConnections()
 	deliver(cc.Update{Status: s.status, Problems: s.problems})
-	for {
-		pause := s.poll(ctx, deliver)
+	for pause := s.pace.first(); ; pause = s.poll(ctx, deliver) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
