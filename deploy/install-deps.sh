@@ -8,8 +8,8 @@ packages_of() {
   case "$1" in
     # tshark decodes, tcpdump captures, iperf3 measures; iproute2 is for people who want to look around.
     demo)     echo iproute2 iperf3 tcpdump tshark ;;
-    # scapy is the second opinion on wire formats.
-    test)     echo "$(packages_of demo)" python3-scapy ;;
+    # scapy is the second opinion on wire formats; a KDC is what Kerberos is tried against.
+    test)     echo "$(packages_of demo)" python3-scapy krb5-kdc krb5-admin-server ;;
     # The eBPF programs are compiled with Debian's clang against libbpf's headers.
     generate) echo clang libbpf-dev linux-libc-dev llvm ;;
     # nftables and Open vSwitch are what ours is compared with.

@@ -113,6 +113,14 @@ func (r *REST) check(e *complaints, inUse bool) {
 	if r.TLS.Key == "" && r.TLS.Cert != "" {
 		e.add("controller.rest.tls.key", "missing: cert is given, and the two belong together")
 	}
+	if k := r.Kerberos; k != (Kerberos{}) {
+		if k.Principal == "" {
+			e.add("controller.rest.kerberos.principal", "missing: want a name such as host-a$@CONTOSO.EXAMPLE")
+		}
+		if k.Keytab == "" {
+			e.add("controller.rest.kerberos.keytab", "missing: want the file with the principal's key")
+		}
+	}
 	for _, name := range sortedKeys(r.ProviderAddresses) {
 		e.hostAddress("controller.rest.providerAddresses."+name, r.ProviderAddresses[name])
 	}

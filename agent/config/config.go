@@ -73,6 +73,7 @@ type REST struct {
 	RequestTimeout    Duration          `yaml:"requestTimeout"`
 	MaxAnswerMB       int               `yaml:"maxAnswerMB"`
 	TLS               TLS               `yaml:"tls"`
+	Kerberos          Kerberos          `yaml:"kerberos"`
 	ProviderAddresses map[string]string `yaml:"providerAddresses"`
 	VirtualSubnetIDs  map[string]uint32 `yaml:"virtualSubnetIds"`
 }
@@ -82,6 +83,14 @@ type TLS struct {
 	CA   string `yaml:"ca"`
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
+}
+
+// Kerberos is how the agent logs in to a controller of a Windows domain.
+type Kerberos struct {
+	Principal        string `yaml:"principal"`
+	Keytab           string `yaml:"keytab"`
+	Config           string `yaml:"config"`           // default /etc/krb5.conf
+	ServicePrincipal string `yaml:"servicePrincipal"` // default HTTP/ and the URL's host
 }
 
 // OVSDB, HostAgent and File belong to controller types that are not supported yet.
@@ -134,6 +143,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	for _, p := range []*string{&c.Controller.REST.TLS.CA, &c.Controller.REST.TLS.Cert, &c.Controller.REST.TLS.Key,
+		&c.Controller.REST.Kerberos.Keytab, &c.Controller.REST.Kerberos.Config,
 		&c.Controller.File.Path, &c.API.Socket, &c.StateDir, &c.BPFDir, &c.Log.ACL.Path} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)

@@ -75,6 +75,18 @@ func TestLoadOtherSources(t *testing.T) {
 	}
 }
 
+func TestLoadKerberos(t *testing.T) {
+	path := write(t, strings.Replace(good, "url:", "kerberos: {principal: host-a$@CONTOSO.EXAMPLE, keytab: host.keytab}\n    url:", 1))
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Kerberos{Principal: "host-a$@CONTOSO.EXAMPLE", Keytab: filepath.Join(filepath.Dir(path), "host.keytab")}
+	if got := c.Controller.REST.Kerberos; got != want {
+		t.Errorf("kerberos is %+v, want %+v", got, want)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	swap := func(from, to string) string { return strings.Replace(good, from, to, 1) }
 	for _, c := range []struct{ name, text, says string }{
@@ -107,6 +119,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"pollInterval short", swap("url:", "pollInterval: 1ms\n    url:"), "controller.rest.pollInterval: 1ms is too short, want 10ms or more"},
 		{"cert without key", swap(", key: /etc/pki/host.key", ""), "controller.rest.tls.key: missing"},
 		{"key without cert", swap("cert: host.pem, ", ""), "controller.rest.tls.cert: missing"},
+		{"kerberos without keytab", swap("url:", "kerberos: {principal: host-a$}\n    url:"), "controller.rest.kerberos.keytab: missing"},
+		{"kerberos without principal", swap("url:", "kerberos: {keytab: a}\n    url:"), "controller.rest.kerberos.principal: missing"},
 		{"providerAddresses", swap("172.16.0.2", "host-b.example"), `controller.rest.providerAddresses.host-b: "host-b.example" is not a host's address`},
 		{"virtualSubnetIds range", swap("5001", "4095"), `controller.rest.virtualSubnetIds."/virtualNetworks/v/subnets/s": 4095: want 4096 to 16777214`},
 		{"virtualSubnetIds word", swap("5001", "web"), `controller.rest.virtualSubnetIds./virtualNetworks/v/subnets/s: "web" is not a number`},

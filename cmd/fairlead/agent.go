@@ -103,7 +103,7 @@ func newSource(cfg *config.Config, log *slog.Logger) (*rest.Source, error) {
 	r := cfg.Controller.REST
 	return rest.New(rest.Config{URLs: append([]string{r.URL}, r.URLs...), Host: cfg.Host.Name, Scope: r.Scope,
 		PollInterval: time.Duration(r.PollInterval), AttemptTimeout: time.Duration(r.RequestTimeout), MaxBody: int64(r.MaxAnswerMB) << 20,
-		TLS: rest.TLS{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key}, Logger: log})
+		TLS: rest.TLS{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key}, Kerberos: rest.Kerberos(r.Kerberos), Logger: log})
 }
 
 func (c *cli) checkConfigCommand() *cobra.Command {

@@ -37,9 +37,15 @@ type requestError struct {
 	cause        error
 	status       int // HTTP; 0: no answer
 	retryAfter   time.Duration
+	text         string // instead of all that, of several
 }
 
-func (e *requestError) Error() string { return e.method + " " + e.path + ": " + e.what }
+func (e *requestError) Error() string {
+	if e.text != "" {
+		return e.text
+	}
+	return e.method + " " + e.path + ": " + e.what
+}
 func (e *requestError) Unwrap() error { return e.cause }
 
 // client talks to one controller, at whichever of its addresses is in use. Requests may run at the
@@ -205,9 +211,12 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	}
 	var op *net.OpError
 	var content *contentError
+	var login *kerberosError
 	switch {
 	case errors.As(err, &content):
 		e.what = content.Error()
+	case errors.As(err, &login):
+		e.what = oneLine(login)
 	case errors.Is(err, errTooLarge):
 		e.what = fmt.Sprintf("answer is larger than %d bytes", c.limit)
 	case ctx.Err() != nil:
@@ -219,6 +228,9 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 		}
 	case errors.Is(err, io.ErrUnexpectedEOF) && answered:
 		e.what = fmt.Sprintf("answer cut off at byte %d", in.n)
+	case strings.Contains(err.Error(), "http2: client conn could not be established"):
+		// That is all that is left of a refusal after the client's part of the handshake.
+		e.what = "TLS: connection closed after the handshake: is the client certificate refused?"
 	case isTLS(err):
 		e.what = "TLS: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "remote error: "), "tls: ")
 	case errors.As(err, &op):
@@ -230,7 +242,9 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	case errors.Is(err, io.EOF):
 		e.what = "connection closed without an answer"
 	default:
-		e.what = strings.Join(strings.Fields(err.Error()), " ")
+		e.what = oneLine(err)
 	}
 	return e
 }
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

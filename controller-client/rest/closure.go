@@ -13,6 +13,9 @@ const (
 	// singlesAtMost is how many resources of a collection are asked for one by one. More are looked for in
 	// its list, of which the rest is thrown away at once.
 	singlesAtMost = 256
+	// accumulatedAtMost is how many of a collection are asked for at every poll before its list is tried, and
+	// listedAtLeast how many must be needed to stay with it.
+	accumulatedAtMost, listedAtLeast = 4 * singlesAtMost, singlesAtMost / 4
 	// roundsAtMost bounds how often a poll looks again because what it read refers to more.
 	roundsAtMost = 12
 	// suspectsAtMost bounds how many resources a poll reads again because they don't fit together.
@@ -36,6 +39,11 @@ func (r *reading[T]) collectionPath() string { return r.path }
 // task reads one resource by itself, whatever is known of it.
 func (r *reading[T]) task(p *poll, ref string) task {
 	old := r.singles[cc.RefKey(ref)]
+	if old == nil {
+		if h := r.inPages(cc.RefKey(ref)); h != nil {
+			old = &single[T]{ref: ref, held: h}
+		}
+	}
 	return task{refPath(ref), func(ctx context.Context, conditional bool) error {
 		s, err := r.readSingle(ctx, p, ref, old, conditional)
 		if err == nil {
@@ -90,10 +98,15 @@ type demanding interface {
 // fetch makes tasks of what is missing, after looking it up in the list if that is shorter.
 func (d *demand[T]) fetch(ctx context.Context, p *poll) (tasks []task, err error) {
 	r, missing := d.r, d.missing
-	if len(missing) > singlesAtMost {
+	if len(missing) > singlesAtMost || len(missing) > 0 && len(missing)+r.accumulated() > max(accumulatedAtMost, r.long) {
 		r.wanted = d.keys
 		if err := r.list(ctx, p); err != nil {
 			return nil, err
+		}
+		for key, s := range r.singles {
+			if s.seen != p.now && r.inPages(key) != nil {
+				delete(r.singles, key) // the list is newer
+			}
 		}
 		missing = nil
 		for _, ref := range d.missing {
@@ -113,6 +126,16 @@ func (d *demand[T]) fetch(ctx context.Context, p *poll) (tasks []task, err error
 	return tasks, nil
 }
 
+// accumulated is how many resources every poll asks for by themselves.
+func (r *reading[T]) accumulated() (n int) {
+	for key, s := range r.singles {
+		if r.alone(key, s) {
+			n++
+		}
+	}
+	return n
+}
+
 // finish forgets what is not needed any more.
 func (d *demand[T]) finish() {
 	r := d.r
@@ -121,7 +144,7 @@ func (d *demand[T]) finish() {
 			r.changed = true
 		}
 		r.wanted = d.keys
-		if r.listed && len(d.keys) < len(r.pages) {
+		if r.listed && len(d.keys) < max(len(r.pages), listedAtLeast) {
 			r.unlist()
 		}
 	}

@@ -55,6 +55,7 @@ type state[T any] struct {
 	pages   []*page[T]
 	singles map[string]*single[T] // by key
 	wanted  map[string]bool       // keys; nil: all
+	long    int                   // pages the list had when it was last read
 }
 
 // reading is one poll's work on a collection: the state of before, made current.
@@ -65,8 +66,11 @@ type reading[T any] struct {
 
 	mu        sync.Mutex          // guards what follows while tasks run
 	index     map[string]*held[T] // of the pages, by key; made when it is asked for
+	texts     map[uint64]*held[T] // of the pages, by hash; made when it is asked for
 	rechecked map[string]*page[T] // by path
 	fresh     []*single[T]
+
+	awaited []string // keys of what was not there, and is looked for in the list only
 }
 
 var seed = maphash.MakeSeed()

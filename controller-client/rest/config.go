@@ -28,6 +28,7 @@ type Config struct {
 	// PollInterval is the longest pause between polls that succeed. Default 2 s.
 	PollInterval time.Duration
 	TLS          TLS
+	Kerberos     Kerberos
 	Logger       *slog.Logger // default: none
 
 	// AttemptTimeout bounds one request with its whole answer. Default 10 s.
@@ -78,6 +79,13 @@ func (c Config) check() error {
 	}
 	if c.Scope != ScopeHost && c.Scope != ScopeFull {
 		return fmt.Errorf("controller.rest.scope: %q: want %s or %s", c.Scope, ScopeHost, ScopeFull)
+	}
+	if c.Kerberos != (Kerberos{}) {
+		for _, text := range c.URLs {
+			if _, user, err := baseURL(text); err == nil && user != nil {
+				return errors.New("controller.rest.url: a user name and Kerberos exclude each other")
+			}
+		}
 	}
 	if c.MaxBody < 0 {
 		return fmt.Errorf("controller.rest.maxBody: %d is negative", c.MaxBody)

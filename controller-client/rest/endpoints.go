@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	cc "github.com/fairlead-net/fairlead/controller-client"
 )
 
 // below is a path without what stands in front of a reference: everything up to /networking/vN.
@@ -52,6 +54,31 @@ func (e *endpoints) use() endpoint { return e.all[e.current] }
 
 // next turns to another address; with only one, it is the same again.
 func (e *endpoints) next() { e.current = (e.current + 1) % len(e.all) }
+
+// allFailed is the error of a poll that failed with each address: the one in use and then the others in turn.
+func (e *endpoints) allFailed(failures []error) error {
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	all := &requestError{state: cc.StateUnreachable, cause: errors.Join(failures...)}
+	for i, err := range failures {
+		if i > 0 {
+			all.text += "; " + origin(e.all[(e.current+i)%len(e.all)].base) + ": "
+			all.what += "; "
+		}
+		all.text += err.Error()
+		var failed *requestError
+		if !errors.As(err, &failed) {
+			failed = &requestError{state: cc.StateStale, what: err.Error()}
+		}
+		all.what += failed.what
+		all.retryAfter = max(all.retryAfter, failed.retryAfter)
+		if failed.state != cc.StateUnreachable {
+			all.state = failed.state // one of them answers at least
+		}
+	}
+	return all
+}
 
 func (e *endpoints) owns(u *url.URL) bool {
 	for _, p := range e.all {

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
@@ -67,7 +68,7 @@ func (r *reading[T]) readPage(ctx context.Context, p *poll, path string, old *pa
 		same.etag = fresh.etag
 		return &same, nil
 	}
-	if old.etag != "" && old.etag == fresh.etag {
+	if old.hash != fresh.hash && old.etag != "" && old.etag == fresh.etag {
 		p.distrust(path)
 	}
 	return fresh, nil
@@ -75,12 +76,7 @@ func (r *reading[T]) readPage(ctx context.Context, p *poll, path string, old *pa
 
 // split fills a page.
 func (r *reading[T]) split(p *poll, s *splitter, fresh, old *page[T]) (next string, err error) {
-	known := map[uint64]*held[T]{}
-	if old != nil {
-		for _, h := range old.items {
-			known[h.hash] = h
-		}
-	}
+	known := r.knownTexts(old)
 	d := &decoder{}
 	at := place{collection: r.path, i: -1}
 	return splitList(s, func(e element) error {
@@ -112,6 +108,30 @@ func (r *reading[T]) split(p *poll, s *splitter, fresh, old *page[T]) (next stri
 		}
 		return nil
 	})
+}
+
+// knownTexts are the resources of a page by their texts, or of all pages if it is a new one: resources move
+// from page to page.
+func (r *reading[T]) knownTexts(old *page[T]) map[uint64]*held[T] {
+	if old != nil {
+		return byText([]*page[T]{old})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.texts == nil {
+		r.texts = byText(r.pages)
+	}
+	return r.texts
+}
+
+func byText[T any](pages []*page[T]) map[uint64]*held[T] {
+	known := map[uint64]*held[T]{}
+	for _, pg := range pages {
+		for _, h := range pg.items {
+			known[h.hash] = h
+		}
+	}
+	return known
 }
 
 // place is where a resource is that may not say its name.
@@ -162,26 +182,27 @@ func (r *reading[T]) walk(ctx context.Context, p *poll, fresh, old func(path str
 		}
 		pages = append(pages, pg)
 		if path = pg.next; seen[path] {
-			return &requestError{method: http.MethodGet, path: p.client.use().base.Path + pg.path, state: cc.StateStale,
+			return &requestError{method: http.MethodGet, path: p.client.use().base.Path + "/" + r.path, state: cc.StateStale,
 				what: "nextLink leads back to a page already read"}
 		}
 	}
 	if !r.listed || !samePages(pages, r.pages) {
 		r.changed, r.index = true, nil
 	}
-	r.pages, r.listed = pages, true
+	r.pages, r.listed, r.long, r.texts = pages, true, len(pages), nil
 	return nil
 }
 
-// samePages looks at what the pages hold: a new etag alone is no change.
+// samePages looks at what the pages hold: a new etag alone is no change, but other resources of the same
+// text are one.
 func samePages[T any](a, b []*page[T]) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].hash != b[i].hash || len(a[i].items) != len(b[i].items) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(a, b *page[T]) bool {
+		return a == b || a.hash == b.hash && slices.Equal(a.items, b.items)
+	})
+}
+
+// pageGone answers whether a page may be refused because the link to it was good only for a while.
+func pageGone(err error) bool {
+	var e *requestError
+	return errors.As(err, &e) && (e.status == http.StatusNotFound || e.status == http.StatusGone || e.status == http.StatusBadRequest)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -13,11 +14,7 @@ import (
 
 // needs walks from what must be known to what that refers to, as far as it was read.
 func (p *poll) needs(ctx context.Context) (*needs, error) {
-	n := &needs{
-		nics: demandOf(p.nics), networks: demandOf(p.networks), acls: demandOf(p.acls), servers: demandOf(p.servers),
-		routeTables: demandOf(p.routeTables), publicIPs: demandOf(p.publicIPs), balancers: demandOf(p.balancers),
-		tags: demandOf(p.tags), manager: demandOf(p.manager),
-	}
+	n := p.none()
 	n.manager.need(p, configuration, suspect{})
 	if p.all {
 		p.wholeFabric(n)
@@ -43,6 +40,22 @@ func (p *poll) needs(ctx context.Context) (*needs, error) {
 		}
 	}
 	return n, nil
+}
+
+// none are demands of nothing.
+func (p *poll) none() *needs {
+	return &needs{
+		nics: demandOf(p.nics), networks: demandOf(p.networks), acls: demandOf(p.acls), servers: demandOf(p.servers),
+		routeTables: demandOf(p.routeTables), publicIPs: demandOf(p.publicIPs), balancers: demandOf(p.balancers),
+		tags: demandOf(p.tags), manager: demandOf(p.manager),
+	}
+}
+
+// says answers whether the whole fabric, which was read because the controller did not say what the host
+// needs, says it by now.
+func (p *poll) says(ctx context.Context) bool {
+	own, _ := p.servers.find(cc.RefKey("/servers/" + p.host))
+	return own != nil && !own.broken && p.ofHost(ctx, p.none()) == nil
 }
 
 // by is h as a referrer.
@@ -76,20 +89,28 @@ func (p *poll) wholeFabric(n *needs) {
 func (p *poll) ofHost(ctx context.Context, n *needs) error {
 	own := n.servers.need(p, "/servers/"+p.host, suspect{})
 	if own == nil {
-		if _, gone := p.servers.find(cc.RefKey("/servers/" + p.host)); gone {
+		switch h, gone := p.servers.find(cc.RefKey("/servers/" + p.host)); {
+		case gone:
 			return p.isController(ctx)
+		case h != nil: // taking it for a server without NICs would take all of the host's tenants down
+			what, _, _ := strings.Cut(h.problems[0].Message, ";")
+			return &requestError{method: http.MethodGet, path: p.client.use().base.Path + refPath("/servers/"+p.host), state: cc.StateStale, what: what}
 		}
 		return nil
 	}
-	if !own.item.saysInterfaces {
+	interfaces, said := []string(nil), false
+	for v := range versions(own) {
+		interfaces, said = append(interfaces, v.item.interfaces...), said || v.item.saysInterfaces
+	}
+	if !said {
 		return errNotSaid
 	}
 	homes := map[*held[virtualNetwork]]bool{}
-	for _, ref := range own.item.interfaces {
+	for _, ref := range interfaces {
 		for nic := range versions(n.nics.need(p, ref, by(p.servers, own))) {
 			for network, i := range p.addresses(n, nic) {
 				homes[network] = true
-				if i >= 0 && !network.item.residents[i].said {
+				if i >= 0 && !saysResidents(network, network.item.Subnets[i].Ref) {
 					return errNotSaid
 				}
 			}
@@ -135,6 +156,16 @@ func versions[T any](h *held[T]) iter.Seq[*held[T]] {
 		for ; h != nil && yield(h); h = h.before {
 		}
 	}
+}
+
+// saysResidents answers whether a network, or the version of it that is in force, shows who lives in a subnet.
+func saysResidents(network *held[virtualNetwork], subnet string) bool {
+	for v := range versions(network) {
+		if i := v.item.subnet(subnet); i >= 0 && v.item.residents[i].said {
+			return true
+		}
+	}
+	return false
 }
 
 // outside needs what a NIC has beyond its networks.

@@ -10,6 +10,8 @@ const (
 	slowest = 8
 	// maxPause bounds the pause after failures, and how long a controller may send its agents away with Retry-After.
 	maxPause = time.Minute
+	// firstWithin bounds how long an agent that was just started waits before its first poll.
+	firstWithin = time.Second
 	// share of the time that polling may take: a poll that took long is followed by a longer pause.
 	share = 5
 )
@@ -19,7 +21,13 @@ const (
 type pace struct {
 	interval time.Duration
 	failures int
-	slow     int // polls in a row that took more than their share
+	slow     int  // polls in a row that took more than their share
+	spread   bool // it has a phase of its own
+}
+
+// first is the pause before the first poll: a whole fabric may have been started at this moment.
+func (p *pace) first() time.Duration {
+	return rand.N(min(p.interval/2, firstWithin) + 1)
 }
 
 // afterSuccess is at most the interval, unless the controller is so slow that polling it so often would
@@ -34,6 +42,10 @@ func (p *pace) afterSuccess(took time.Duration) time.Duration {
 	pause := p.interval
 	if p.slow > 1 {
 		pause = max(pause, (share-1)*took)
+	}
+	if !p.spread {
+		p.spread = true
+		return pause/5 + rand.N(4*pause/5+1) // anywhere in the interval, once
 	}
 	return pause - rand.N(pause/5+1)
 }

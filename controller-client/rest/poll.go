@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -82,7 +81,7 @@ func (r *reading[T]) recheck(p *poll) (tasks []task) {
 	for _, pg := range r.pages {
 		tasks = append(tasks, task{pg.path, func(ctx context.Context, conditional bool) error {
 			fresh, err := r.readPage(ctx, p, pg.path, pg, conditional)
-			if errors.Is(err, errNotFound) {
+			if pageGone(err) {
 				return nil // following the list tells what that means
 			}
 			if err != nil {
@@ -94,10 +93,19 @@ func (r *reading[T]) recheck(p *poll) (tasks []task) {
 			return nil
 		}})
 	}
-	for _, s := range r.singles {
-		tasks = append(tasks, r.task(p, s.ref))
+	for key, s := range r.singles {
+		if r.alone(key, s) {
+			tasks = append(tasks, r.task(p, s.ref))
+		} else {
+			r.awaited = append(r.awaited, key)
+		}
 	}
 	return tasks
+}
+
+// alone answers whether a single has to be asked for: that something is still not there, the list tells.
+func (r *reading[T]) alone(key string, s *single[T]) bool {
+	return s.held != nil || !r.listed || !r.wants(key) || r.inPages(key) != nil
 }
 
 // settleRecheck takes over what the tasks found.
@@ -111,5 +119,17 @@ func (r *reading[T]) settleRecheck(ctx context.Context, p *poll) error {
 		old[pg.path] = pg
 	}
 	r.rechecked = nil
-	return r.walk(ctx, p, func(path string) *page[T] { return fresh[path] }, func(path string) *page[T] { return old[path] })
+	err := r.walk(ctx, p, func(path string) *page[T] { return fresh[path] }, func(path string) *page[T] { return old[path] })
+	if len(r.pages) > 1 && pageGone(err) {
+		err = r.list(ctx, p) // from the start without condition: that gives new links
+	}
+	if err != nil {
+		return err
+	}
+	for _, key := range r.awaited {
+		if r.inPages(key) != nil {
+			delete(r.singles, key)
+		}
+	}
+	return nil
 }

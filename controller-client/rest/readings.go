@@ -84,6 +84,23 @@ func (p *poll) listAll(ctx context.Context) error {
 	return nil
 }
 
+// narrow goes over from all of the fabric to what is needed of it, out of the lists that are there.
+func (r *readings) narrow() {
+	r.nics.narrow()
+	r.networks.narrow()
+	r.acls.narrow()
+	r.servers.narrow()
+	r.routeTables.narrow()
+	r.publicIPs.narrow()
+	r.balancers.narrow()
+}
+
+func (r *reading[T]) narrow() {
+	if r.wanted == nil {
+		r.wanted, r.changed = map[string]bool{}, true
+	}
+}
+
 // whole goes over to all of the collection.
 func (r *reading[T]) whole(ctx context.Context, p *poll) error {
 	if r.listed && r.wanted == nil {

@@ -40,6 +40,15 @@ func newTransport(cfg Config) (*reloading, error) {
 		t.TLSClientConfig = c
 		t.ResponseHeaderTimeout = cfg.AttemptTimeout
 		t.MaxIdleConnsPerHost, t.MaxConnsPerHost = parallel, parallel
+		if cfg.Kerberos != (Kerberos{}) {
+			// Windows authenticates over HTTP/1.1 only.
+			t.Protocols = new(http.Protocols)
+			t.Protocols.SetHTTP1(true)
+			t.ForceAttemptHTTP2 = false
+		}
+		// A controller that vanished without closing its connections, like a virtual address that moved, would
+		// otherwise be talked to in vain until TCP gives up, a quarter of an hour later.
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: cfg.AttemptTimeout / 2, PingTimeout: cfg.AttemptTimeout / 2}
 		return t
 	}}
 	t.stamps = t.files.stamps()
@@ -93,11 +102,16 @@ func (t *reloading) transport() *http.Transport {
 	return t.current
 }
 
+func stampOf(file string) (s stamp) {
+	if info, err := os.Stat(file); file != "" && err == nil {
+		s = stamp{info.Size(), info.ModTime()}
+	}
+	return s
+}
+
 func (f TLS) stamps() (s [3]stamp) {
 	for i, name := range []string{f.CA, f.Cert, f.Key} {
-		if info, err := os.Stat(name); name != "" && err == nil {
-			s[i] = stamp{info.Size(), info.ModTime()}
-		}
+		s[i] = stampOf(name)
 	}
 	return s
 }

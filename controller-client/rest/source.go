@@ -23,13 +23,15 @@ type Source struct {
 
 	known    readings // as the last poll that succeeded left them
 	complete bool     // known is all that is wanted
+	failing  string   // what the last poll failed with, whichever request it was; "" if it did not
 	notSaid  bool     // the controller does not say what one host needs: the whole fabric is read
 	distrust string   // path that answered another text under the same etag, or ""
 	due      int64    // unix nanoseconds when what is in force changes by itself; 0: never
 
 	parts    parts
 	status   cc.Status
-	problems []cc.Problem
+	problems []cc.Problem // of what is known
+	said     []cc.Problem // with the last update
 }
 
 var _ cc.Source = (*Source)(nil)
@@ -44,7 +46,13 @@ func New(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSource(cfg, rt)
+	var with http.RoundTripper = rt
+	if cfg.Kerberos != (Kerberos{}) {
+		if with, err = newNegotiating(cfg.Kerberos, rt); err != nil {
+			return nil, err
+		}
+	}
+	s, err := newSource(cfg, with)
 	if err == nil {
 		s.files = rt
 	}
@@ -81,8 +89,7 @@ func (s *Source) Refresh() {
 func (s *Source) Run(ctx context.Context, deliver func(cc.Update)) error {
 	defer s.client.http.HTTPClient.CloseIdleConnections()
 	deliver(cc.Update{Status: s.status, Problems: s.problems})
-	for {
-		pause := s.poll(ctx, deliver)
+	for pause := s.pace.first(); ; pause = s.poll(ctx, deliver) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -109,16 +116,24 @@ func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.
 		status.State, status.Message = cc.StateStale, err.Error()
 		var failed *requestError
 		var wait time.Duration
+		what := status.Message
 		if errors.As(err, &failed) {
-			status.State, wait = failed.state, failed.retryAfter
+			status.State, wait, what = failed.state, failed.retryAfter, failed.what
 		}
+		if what == s.failing && status.State == s.status.State {
+			status.Message = s.status.Message // no news that another of many requests met it
+		}
+		s.failing = what
 		if status != s.status {
 			s.log.Warn("controller poll failed", "url", status.URL, "state", status.State, "error", status.Message)
-			s.status = status
-			deliver(cc.Update{Status: status, Problems: append(slices.Clip(s.problems), s.ownProblems()...)})
+		}
+		if problems := s.allProblems(); status != s.status || !slices.Equal(problems, s.said) {
+			s.status, s.said = status, problems
+			deliver(cc.Update{Status: status, Problems: problems})
 		}
 		return s.pace.afterFailure(wait)
 	}
+	s.failing = ""
 	if status.State != cc.StateOK {
 		s.log.Info("controller in sync", "url", status.URL)
 	}
@@ -133,28 +148,41 @@ func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.
 	if now := start.UnixNano(); changed || s.due != 0 && now >= s.due {
 		update.Snapshot = s.snapshot(now)
 	}
-	update.Problems = append(slices.Clip(s.problems), s.ownProblems()...)
+	s.said = s.allProblems()
+	update.Problems = s.said
 	deliver(update)
 	return s.pace.afterSuccess(took)
+}
+
+// allProblems never writes into what was delivered.
+func (s *Source) allProblems() []cc.Problem {
+	return append(slices.Clip(s.problems), s.ownProblems()...)
 }
 
 func (s *Source) whole() bool { return s.cfg.Scope == ScopeFull || s.notSaid }
 
 // read synchronises with the first of the controller's addresses that answers usably, starting with the one in use.
 func (s *Source) read(ctx context.Context) (changed bool, err error) {
+	var failures []error
 	for range s.client.all {
 		if changed, err = s.readOnce(ctx); err == nil || ctx.Err() != nil {
 			return changed, err
 		}
+		failures = append(failures, err)
 		s.client.next()
 	}
-	return false, err
+	return false, s.client.allFailed(failures)
 }
 
 func (s *Source) readOnce(ctx context.Context) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PollTimeout)
 	defer cancel()
 	p, err := s.try(ctx)
+	if err == nil && s.notSaid && p.changed() && p.says(ctx) {
+		s.log.Info("the controller says by now what this host needs: only that is read", "server", s.cfg.Host)
+		s.notSaid, s.complete = false, false
+		p, err = s.try(ctx)
+	}
 	if errors.Is(err, errNotSaid) {
 		s.log.Warn("the controller does not say which NICs are on a server, or who lives in a subnet: the whole fabric is read", "server", s.cfg.Host)
 		s.notSaid, s.complete = true, false
@@ -177,6 +205,9 @@ func (s *Source) readOnce(ctx context.Context) (changed bool, err error) {
 func (s *Source) try(ctx context.Context) (*poll, error) {
 	p := &poll{client: s.client, now: time.Now().UnixNano(), host: s.cfg.Host, all: s.whole(), trust: s.distrust == "",
 		readings: s.known.copy(), reread: map[string]bool{}}
+	if !p.all {
+		p.narrow()
+	}
 	if err := p.recheckAll(ctx); err != nil {
 		return p, err
 	}
@@ -190,5 +221,5 @@ func (s *Source) try(ctx context.Context) (*poll, error) {
 }
 
 func (r *reading[T]) copy() *reading[T] {
-	return &reading[T]{kind: r.kind, state: state[T]{listed: r.listed, pages: r.pages, singles: maps.Clone(r.singles), wanted: r.wanted}, index: r.index}
+	return &reading[T]{kind: r.kind, state: state[T]{listed: r.listed, pages: r.pages, singles: maps.Clone(r.singles), wanted: r.wanted, long: r.long}, index: r.index}
 }

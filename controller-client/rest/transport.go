@@ -54,7 +54,8 @@ func origin(u *url.URL) string {
 // and a refused certificate stays refused: both wait for the next poll.
 func mayRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	var content *contentError
-	if ctx.Err() != nil || errors.As(err, &content) || errors.Is(err, errTooLarge) || isTimeout(err) || isTLS(err) {
+	var login *kerberosError
+	if ctx.Err() != nil || errors.As(err, &login) || errors.As(err, &content) || errors.Is(err, errTooLarge) || isTimeout(err) || isTLS(err) {
 		return false, nil
 	}
 	if resp != nil && resp.Request != nil && resp.Request.Method != http.MethodGet {
