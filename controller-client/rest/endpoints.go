@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // below is a path without what stands in front of a reference: everything up to /networking/vN.
@@ -31,10 +32,11 @@ type endpoint struct {
 // is continued with the next.
 type endpoints struct {
 	all     []endpoint
-	current int
+	current *atomic.Int32 // writes look at it while a poll may change it
 }
 
 func newEndpoints(urls []string) (e endpoints, err error) {
+	e.current = new(atomic.Int32)
 	for _, u := range urls {
 		base, user, err := baseURL(u)
 		if err != nil {
@@ -48,10 +50,10 @@ func newEndpoints(urls []string) (e endpoints, err error) {
 	return e, nil
 }
 
-func (e *endpoints) use() endpoint { return e.all[e.current] }
+func (e *endpoints) use() endpoint { return e.all[e.current.Load()] }
 
 // next turns to another address; with only one, it is the same again.
-func (e *endpoints) next() { e.current = (e.current + 1) % len(e.all) }
+func (e *endpoints) next() { e.current.Store((e.current.Load() + 1) % int32(len(e.all))) }
 
 func (e *endpoints) owns(u *url.URL) bool {
 	for _, p := range e.all {
