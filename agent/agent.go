@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -35,6 +36,9 @@ type Agent struct {
 	options overlay.Options
 	host    overlay.HostConfig // as configured
 
+	writer   cc.Writer // of ipConfigurations; nil: not configured
+	reporter cc.Writer // of configurationStates; nil: not configured
+
 	mu      sync.Mutex
 	records map[string]ports.Record
 	status  cc.Status
@@ -57,6 +61,14 @@ type Agent struct {
 	events                                                 *hub
 	tenants                                                atomic.Pointer[map[string]string] // network by endpoint
 	saved                                                  savedSnapshot
+
+	rebuilt    chan struct{}                 // closed when there is another model
+	attaching  map[string]context.CancelFunc // endpoints that wait for their address
+	releasing  map[string]bool               // endpoints whose address is being released
+	doubt      map[string]time.Time          // since when it is not certain that an endpoint's address was never given
+	unreleased chan struct{}                 // something is to be released
+	outcome    chan struct{}                 // something may be to be reported to the controller
+	fromWrites []cc.Problem
 }
 
 // New takes over what an earlier process left: registry, half-done attachments, last good snapshot.
@@ -75,7 +87,12 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 	}
 	a := &Agent{cfg: cfg, log: log, version: version, source: source, dp: dp, wiring: w, ports: registry, options: options, host: cfg.HostConfig(),
 		records: map[string]ports.Record{}, wake: make(chan struct{}, 1), portMessages: map[string]string{}, trouble: map[string]string{}, closed: map[string]bool{}, reported: map[cc.Problem]bool{},
-		status: cc.Status{Type: cfg.Controller.Type, URL: cfg.Controller.REST.URL, State: cc.StateStarting}}
+		status:  cc.Status{Type: cfg.Controller.Type, URL: cfg.Controller.REST.URL, State: cc.StateStarting},
+		rebuilt: make(chan struct{}), attaching: map[string]context.CancelFunc{}, releasing: map[string]bool{}, doubt: map[string]time.Time{},
+		unreleased: make(chan struct{}, 1), outcome: make(chan struct{}, 1)}
+	if err := a.mayWrite(); err != nil {
+		return nil, err
+	}
 	a.events = newHub(dp.Watch)
 	for _, r := range records {
 		if r.Phase == ports.Attached {
@@ -83,6 +100,9 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 			continue
 		}
 		log.Warn("undoing what a crash cut short", "endpoint", r.Name, "phase", r.Phase)
+		if r.Phase == ports.Attaching && r.IPConfiguration != "" {
+			a.doubt[r.Name] = time.Now()
+		}
 		_ = a.unplug(r) // a failure is told by the endpoint's state, and it is tried again
 	}
 	a.checkHost()
@@ -100,6 +120,8 @@ func (a *Agent) rebuild(snap *cc.Snapshot) {
 		a.builds++
 	}
 	a.model, a.fromModel = model, problems
+	close(a.rebuilt)
+	a.rebuilt = make(chan struct{})
 }
 
 // hostConfig is what Compile needs to know of this host. a.mu is held.
@@ -116,12 +138,9 @@ func (a *Agent) attachedPorts() []overlay.AttachedPort {
 		if r.Phase != ports.Attached {
 			continue
 		}
-		p := overlay.AttachedPort{ID: r.Name, Device: r.Device, NIC: r.NIC, Kind: overlay.PortVeth}
+		p := overlay.AttachedPort{ID: r.Name, Device: r.Device, NIC: r.NIC, Kind: overlay.PortVeth, Addresses: a.portAddresses(r)}
 		if r.Network != "" {
 			p.HostNetwork, p.MAC = r.Network, macOf(r)
-			for _, prefix := range r.Addresses {
-				p.Addresses = append(p.Addresses, prefix.Addr())
-			}
 		}
 		attached = append(attached, p)
 	}
@@ -157,6 +176,7 @@ func (a *Agent) apply() error {
 		problems = append(problems, a.open()...)
 	}
 	a.fromPolicy = append(problems, a.outdated()...)
+	a.maybeReport()
 	return err
 }
 

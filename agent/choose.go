@@ -7,55 +7,63 @@ import (
 	"strings"
 
 	"github.com/fairlead-net/fairlead/agent/api"
+	cc "github.com/fairlead-net/fairlead/controller-client"
 	"github.com/fairlead-net/fairlead/overlay"
 )
 
-// chooseNIC finds the NIC that a request names, or a free one of this host in the subnet it names.
-func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, error) {
+// chooseNIC finds the NIC that a request names, or one of this host in the subnet it names: a free one, or one that is to
+// get another address, and what the controller is to be asked for.
+func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, *cc.IPRequest, error) {
 	if a.model == nil {
-		return nil, api.Errorf(http.StatusServiceUnavailable, "nothing received from the controller yet: %s", a.status.Message)
+		return nil, nil, api.Errorf(http.StatusServiceUnavailable, "nothing received from the controller yet: %s", a.status.Message)
 	}
 	if req.NIC != "" {
 		if req.Network != "" || req.Subnet != "" || req.IP != "" {
-			return nil, api.Errorf(http.StatusBadRequest, "name either a NIC, or a network and a subnet")
+			return nil, nil, api.Errorf(http.StatusBadRequest, "name either a NIC, or a network and a subnet")
 		}
 		nic := a.model.FindEndpoint(req.NIC)
 		if nic == nil {
-			return nil, api.Errorf(http.StatusNotFound, "NIC %q is not known to the controller", req.NIC)
+			return nil, nil, api.Errorf(http.StatusNotFound, "NIC %q is not known to the controller", req.NIC)
 		}
-		return nic, a.checkNIC(nic)
+		return nic, nil, a.checkNIC(nic)
 	}
 	if req.Network == "" || req.Subnet == "" {
-		return nil, api.Errorf(http.StatusBadRequest, "name a NIC, or a network and a subnet, or a host-local network of this host")
+		return nil, nil, api.Errorf(http.StatusBadRequest, "name a NIC, or a network and a subnet, or a host-local network of this host")
 	}
 	network := a.model.FindNetwork(req.Network)
 	if network == nil {
-		return nil, api.Errorf(http.StatusNotFound, "network %q is not known to the controller", req.Network)
+		return nil, nil, api.Errorf(http.StatusNotFound, "network %q is not known to the controller", req.Network)
 	}
 	subnet := network.FindSubnet(req.Subnet)
 	if subnet == nil {
-		return nil, api.Errorf(http.StatusNotFound, "network %q has no subnet %q", req.Network, req.Subnet)
+		return nil, nil, api.Errorf(http.StatusNotFound, "network %q has no subnet %q", req.Network, req.Subnet)
 	}
 	var ip netip.Addr
 	if req.IP != "" {
 		var err error
 		if ip, err = netip.ParseAddr(req.IP); err != nil {
-			return nil, api.Errorf(http.StatusBadRequest, "ip: %q is not an address", req.IP)
+			return nil, nil, api.Errorf(http.StatusBadRequest, "ip: %q is not an address", req.IP)
 		}
+	}
+	if a.writer != nil && !ip.IsValid() {
+		return a.chooseShared(req.Name, subnet, ip)
 	}
 	for _, nic := range a.model.Endpoints {
 		fits := slices.ContainsFunc(nic.Addresses, func(ad overlay.Address) bool {
-			return ad.Subnet == subnet && (!ip.IsValid() || ad.CA == ip)
+			return ad.Subnet == subnet && !a.reserved(&ad) && (!ip.IsValid() || ad.CA == ip)
 		})
 		if fits && a.checkNIC(nic) == nil {
-			return nic, nil
+			return nic, nil, nil
 		}
+	}
+	if a.writer != nil {
+		return a.chooseShared(req.Name, subnet, ip)
 	}
 	what := "no free NIC"
 	if ip.IsValid() {
 		what += " with " + ip.String()
 	}
-	return nil, api.Errorf(http.StatusNotFound, "the controller has placed %s of subnet %s on this host, %s", what, subnet.Ref, a.cfg.Host.Name)
+	return nil, nil, api.Errorf(http.StatusNotFound, "the controller has placed %s of subnet %s on this host, %s", what, subnet.Ref, a.cfg.Host.Name)
 }
 
 // checkNIC says why a NIC cannot be attached here.
@@ -64,7 +72,7 @@ func (a *Agent) checkNIC(nic *overlay.Endpoint) error {
 		return err
 	}
 	for _, r := range a.records {
-		if strings.EqualFold(r.NIC, nic.ID) {
+		if r.IPConfiguration == "" && strings.EqualFold(r.NIC, nic.ID) {
 			return api.Errorf(http.StatusConflict, "NIC %q is attached already, as endpoint %q", nic.ID, r.Name)
 		}
 	}

@@ -252,8 +252,11 @@ type bed struct {
 	dp     *fakeDatapath
 	wiring *fakeWiring
 	source *fakeSource
+	nc     *fakeController // that is written to; nil: the source is one that nobody writes to
 	log    *logLines
 	stop   func()
+
+	delivering sync.Mutex // a source delivers one at a time
 }
 
 func testConfig(t *testing.T) *config.Config {
@@ -281,9 +284,13 @@ func newBed(t *testing.T) *bed {
 // restarted is a new process on the same host.
 func (b *bed) restarted() *bed {
 	b.t.Helper()
-	n := &bed{t: b.t, cfg: b.cfg, dp: b.dp, wiring: b.wiring, source: newSource(), log: &logLines{}}
+	n := &bed{t: b.t, cfg: b.cfg, dp: b.dp, wiring: b.wiring, source: newSource(), nc: b.nc, log: &logLines{}}
+	var source cc.Source = n.source
+	if n.nc != nil {
+		source = &writable{n.source, n.nc}
+	}
 	var err error
-	n.Agent, err = newAgent(n.cfg, n.source, n.dp, n.wiring, slog.New(n.log), "v-test")
+	n.Agent, err = newAgent(n.cfg, source, n.dp, n.wiring, slog.New(n.log), "v-test")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -310,6 +317,8 @@ func (b *bed) started() *bed {
 
 // ok delivers a snapshot as a healthy source does.
 func (b *bed) ok(s *cc.Snapshot) {
+	b.delivering.Lock()
+	defer b.delivering.Unlock()
 	b.deliver(cc.Update{Snapshot: s, Status: cc.Status{Type: "rest", URL: "https://nc.example", State: cc.StateOK, LastSync: time.Now()}})
 }
 

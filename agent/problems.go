@@ -45,7 +45,7 @@ func (a *Agent) checkFlows(counters vfp.Counters) {
 
 func (a *Agent) problems() []cc.Problem {
 	all := []cc.Problem{}
-	for _, list := range [][]cc.Problem{a.fromHost, a.fromSource, a.fromModel, a.fromPolicy, a.fromSweep, a.fromLog, a.fromFlows} {
+	for _, list := range [][]cc.Problem{a.fromHost, a.fromSource, a.fromModel, a.fromPolicy, a.fromSweep, a.fromLog, a.fromFlows, a.fromWrites, a.notReleased()} {
 		all = append(all, list...)
 	}
 	return all
@@ -54,20 +54,26 @@ func (a *Agent) problems() []cc.Problem {
 // report logs each problem once when it appears and once when it is gone.
 func (a *Agent) report() {
 	now := map[cc.Problem]bool{}
+	changed := false
 	for _, p := range a.problems() {
 		if !a.reported[p] && !now[p] {
 			level := slog.LevelWarn
 			if p.Severity == "error" {
 				level = slog.LevelError
 			}
+			changed = true
 			a.log.Log(context.Background(), level, "problem", "code", p.Code, "resource", p.Resource, "message", p.Message)
 		}
 		now[p] = true
 	}
 	for p := range a.reported {
 		if !now[p] {
+			changed = true
 			a.log.Info("problem gone", "code", p.Code, "resource", p.Resource)
 		}
 	}
 	a.reported = now
+	if changed {
+		a.maybeReport()
+	}
 }

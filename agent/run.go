@@ -15,9 +15,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	sourceDone := make(chan error, 1)
 	go func() { sourceDone <- a.source.Run(ctx, a.deliver) }()
-	var logging sync.WaitGroup
-	logging.Go(func() { a.logACLs(ctx) })
-	defer logging.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() { a.logACLs(ctx) })
+	beside.Go(func() { a.releaseAll(ctx) })
+	beside.Go(func() { a.reportStates(ctx) })
+	defer beside.Wait()
 	defer cancel()
 	resync, sweep := time.NewTicker(resyncInterval), time.NewTicker(sweepInterval)
 	defer resync.Stop()

@@ -43,7 +43,7 @@ func (a *Agent) endpoints(counters vfp.Counters) []api.Endpoint {
 	out := make([]api.Endpoint, 0, len(a.records))
 	for _, r := range a.records {
 		e := api.Endpoint{Name: r.Name, NIC: r.NIC, MAC: r.MAC, Netns: r.Netns, Ifname: r.Ifname, Device: r.Device, MTU: r.MTU,
-			Counters: apiCounters(counters.Ports[r.Name])}
+			Addresses: make([]string, 0, len(r.Addresses)), Counters: apiCounters(counters.Ports[r.Name])}
 		for _, p := range r.Addresses {
 			e.Addresses = append(e.Addresses, p.Addr().String())
 		}
@@ -61,8 +61,8 @@ func (a *Agent) homeNetwork(r ports.Record) (network, subnet string) {
 		return r.Network, ""
 	}
 	if a.model != nil {
-		if nic := a.model.FindEndpoint(r.NIC); nic != nil && len(nic.Addresses) > 0 {
-			return nic.Addresses[0].Subnet.Network.ID, nic.Addresses[0].Subnet.ID
+		if own := a.addressesOf(r, a.model.FindEndpoint(r.NIC)); len(own) > 0 {
+			return own[0].Subnet.Network.ID, own[0].Subnet.ID
 		}
 	}
 	return "", ""
@@ -74,6 +74,10 @@ func (a *Agent) state(r ports.Record) (state, message string) {
 	switch {
 	case err != nil:
 		return "error", err.Error()
+	case r.Phase == ports.Attaching:
+		return "pending", "waits for its address"
+	case r.Phase == ports.Detaching && trouble == "":
+		return "pending", "being detached"
 	case r.Phase == ports.Detaching:
 		return "error", "being detached, tried again: " + trouble
 	case !there && trouble != "":

@@ -54,8 +54,11 @@ func (a *Agent) wanted(r ports.Record) (attach.Spec, error) {
 		return s, err
 	}
 	s.MTU = mtu
-	for i := range nic.Addresses {
-		ad := &nic.Addresses[i]
+	own := a.addressesOf(r, nic)
+	if len(own) == 0 {
+		return s, fmt.Errorf("%w, or it has no address for this endpoint", errNoNIC)
+	}
+	for _, ad := range own {
 		s.Addresses = append(s.Addresses, netip.PrefixFrom(ad.CA, ad.Subnet.Prefix.Bits()))
 		gateway := &s.Gateway
 		if ad.CA.Is6() {
@@ -72,9 +75,12 @@ func (a *Agent) wanted(r ports.Record) (attach.Spec, error) {
 // kept from being detached.
 func (a *Agent) repair() {
 	for _, r := range a.records {
-		if r.Phase == ports.Detaching {
+		switch r.Phase {
+		case ports.Detaching:
 			_ = a.unplug(r) // its state tells
 			continue
+		case ports.Attaching:
+			continue // who attaches it is at work
 		}
 		there, err := a.wiring.Exists(r.Device)
 		if there || err != nil || a.model == nil {

@@ -197,7 +197,8 @@ type FlowCounters struct {
 	Refused uint64 `json:"refused"` // dropped: the table was full
 }
 
-// AttachRequest names a NIC, a subnet with a NIC of this host that is free, or (Network alone) a host-local network.
+// AttachRequest names a NIC, a subnet with a NIC of this host that is free or (if the agent may write) shared, or (Network
+// alone) a host-local network.
 type AttachRequest struct {
 	Name    string `json:"name"`
 	Netns   string `json:"netns"`

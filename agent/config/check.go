@@ -67,6 +67,9 @@ func (c *Config) check() error {
 	}
 	e.oneOf("controller.type", c.Controller.Type, "rest", "ovsdb", "host-agent", "file")
 	c.Controller.REST.check(&e, c.Controller.Type == "rest")
+	if c.Controller.Type != "rest" && c.Controller.REST.Writes != (Writes{}) {
+		e.add("controller.rest.writes", "only a controller of type rest is written to, this is %q", c.Controller.Type)
+	}
 	e.oneOf("encapsulation", c.Encapsulation, "auto", "vxlan", "nvgre")
 	e.oneOf("acl.default", c.ACL.Default, "block", "allow")
 	e.oneOf("acl.combine", c.ACL.Combine, "all", "nic")

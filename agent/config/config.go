@@ -76,6 +76,13 @@ type REST struct {
 	Kerberos          Kerberos          `yaml:"kerberos"`
 	ProviderAddresses map[string]string `yaml:"providerAddresses"`
 	VirtualSubnetIDs  map[string]uint32 `yaml:"virtualSubnetIds"`
+	Writes            Writes            `yaml:"writes"`
+}
+
+// Writes says what the agent may change on the controller: nothing, unless it is told.
+type Writes struct {
+	ConfigurationState bool `yaml:"configurationState"` // reports how this host's server and its endpoints' NICs are doing
+	IPConfigurations   bool `yaml:"ipConfigurations"`   // gives endpoints addresses of their own on this host's NICs
 }
 
 // TLS files, PEM.

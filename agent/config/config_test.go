@@ -53,10 +53,20 @@ func TestLoad(t *testing.T) {
 		{"api.socket", c.API.Socket, DefaultSocket},
 		{"stateDir", c.StateDir, "/var/lib/fairlead"},
 		{"bpfDir", c.BPFDir, "/sys/fs/bpf/fairlead"},
+		{"writes", c.Controller.REST.Writes, Writes{}},
 		{"virtualSubnetIds", c.Controller.REST.VirtualSubnetIDs["/virtualNetworks/v/subnets/s"], uint32(5001)},
 	} {
 		if f.got != f.want {
 			t.Errorf("%s: %v, want %v", f.key, f.got, f.want)
+		}
+	}
+}
+
+func TestLoadWrites(t *testing.T) {
+	for text, want := range map[string]Writes{"{}": {}, "{configurationState: true}": {ConfigurationState: true}, "{ipConfigurations: true, configurationState: false}": {IPConfigurations: true}} {
+		c, err := Load(write(t, strings.Replace(good, "url:", "writes: "+text+"\n    url:", 1)))
+		if err != nil || c.Controller.REST.Writes != want {
+			t.Errorf("%s: %+v, %v", text, c, err)
 		}
 	}
 }
@@ -125,6 +135,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"virtualSubnetIds range", swap("5001", "4095"), `controller.rest.virtualSubnetIds."/virtualNetworks/v/subnets/s": 4095: want 4096 to 16777214`},
 		{"virtualSubnetIds word", swap("5001", "web"), `controller.rest.virtualSubnetIds./virtualNetworks/v/subnets/s: "web" is not a number`},
 		{"virtualSubnetIds negative", swap("5001", "-1"), `"-1" is not a number`},
+		{"writes", swap("url:", "writes: true\n    url:"), "line 7: controller.rest.writes: want keys and values"},
+		{"writes word", swap("url:", "writes: {ipConfigurations: often}\n    url:"), `line 7: controller.rest.writes.ipConfigurations: "often" is neither true nor false`},
+		{"writes unknown", swap("url:", "writes: {everything: true}\n    url:"), "line 7: controller.rest.writes.everything: unknown key, want configurationState, ipConfigurations"},
+		{"writes elsewhere", strings.Replace(swap("url:", "writes: {configurationState: true}\n    url:"), "type: rest", "type: ovsdb", 1),
+			`controller.rest.writes: only a controller of type rest is written to, this is "ovsdb"`},
 		{"encapsulation", good + "encapsulation: geneve\n", `encapsulation: "geneve": want auto or vxlan or nvgre`},
 		{"acl.default", good + "acl: {default: maybe}\n", `acl.default: "maybe": want block or allow`},
 		{"acl.combine", good + "acl: {combine: any}\n", `acl.combine: "any": want all or nic`},

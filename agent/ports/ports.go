@@ -28,9 +28,13 @@ const (
 
 // Record of one endpoint.
 type Record struct {
-	Name      string         `json:"name"`
-	NIC       string         `json:"nic"`                   // resource id; "" in a host-local network
-	Network   string         `json:"hostNetwork,omitempty"` // the host-local network it is in
+	Name    string `json:"name"`
+	NIC     string `json:"nic"`                   // resource id; "" in a host-local network
+	Network string `json:"hostNetwork,omitempty"` // the host-local network it is in
+	// IPConfiguration is the reference of the one that the agent makes on the NIC for this endpoint alone, or "". It is
+	// stored before the controller hears of it, and until it is gone there.
+	IPConfiguration string `json:"ipConfiguration,omitempty"`
+
 	Netns     string         `json:"netns"`
 	Ifname    string         `json:"ifname"`
 	Device    string         `json:"device"` // host side

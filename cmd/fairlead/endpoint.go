@@ -40,7 +40,11 @@ func (c *cli) attachCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "attach NAME --netns PATH (--nic RESOURCE_ID | --network NETWORK [--subnet SUBNET] [--ip CA])",
 		Short: "Connect a network namespace to a tenant's NIC",
-		Args:  cobra.ExactArgs(1),
+		Long: `Connect a network namespace to a tenant's NIC: the one named, or with --network and --subnet one of this host that is free.
+
+Where the configuration has controller.rest.writes.ipConfigurations, --network and --subnet give the endpoint an address of
+its own on a NIC of this host, which it shares with others; it is given back when the endpoint is detached.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Name = args[0]
 			switch {

@@ -13,7 +13,8 @@ type draft struct {
 	state string // provisioningState it gets, "" for Succeeded
 	above string // and what it is nested in
 
-	failure *apiError // why it could not be provisioned
+	failure  *apiError // why it could not be provisioned
+	reported bool      // its configurationState is what a host has reported, and stays
 
 	prepared bool
 	packed   []byte // what body was, while it waits for allocation
@@ -84,7 +85,9 @@ func (c *Controller) prepare(d *draft) error {
 		return err
 	}
 	properties := d.body["properties"].(tree)
-	properties["configurationState"] = tree{"status": "Success", "detailedInfo": []any{}}
+	if !d.reported {
+		properties["configurationState"] = tree{"status": "Success", "detailedInfo": []any{}}
+	}
 	if d.failure != nil {
 		properties["configurationState"] = tree{"status": "Failure", "detailedInfo": []any{
 			tree{"source": "fairlead-nc", "code": d.failure.code, "message": d.failure.message}}}

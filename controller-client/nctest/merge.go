@@ -27,10 +27,29 @@ func (c *Controller) patch(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
+		if n.top() && isReport(changes) {
+			return c.report(n, mergePatch(body, changes))
+		}
 		op, err = c.place(n, mergePatch(find(body, n), changes))
 		return err
 	})
 	c.answer(w, r, n, http.StatusOK, op, err)
+}
+
+// isReport tells what a host says of its work from a change of what is wanted.
+func isReport(changes tree) bool {
+	properties, _ := changes["properties"].(tree)
+	_, has := properties["configurationState"].(tree)
+	return has && len(properties) == 1 && len(changes) == 1
+}
+
+// report keeps a configurationState until the next write of the resource proper. There is nothing to provision, and
+// no state but this one changes.
+func (c *Controller) report(n name, body tree) error {
+	if err := c.busy(n); err != nil {
+		return err
+	}
+	return c.commit([]*draft{{name: c.resources[n.key].name, body: body, only: n.key + "/configurationstate", above: state(body), reported: true}}, nil)
 }
 
 // readBody reads a request that brings an object for a resource.

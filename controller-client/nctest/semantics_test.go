@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fairlead-net/fairlead/controller-client/nctest"
@@ -97,4 +98,30 @@ func TestRequestsAreCountedAndLogged(t *testing.T) {
 		line.Path != "/networking/v1/servers?after=0" || line.Bytes != len(a.body) || line.Status != 200 || line.Method != "GET" {
 		t.Errorf("line %q (%v)", lines[1], err)
 	}
+}
+
+// TestReport: what a host says of its work stays until the next write of the resource proper, and changes nothing else.
+func TestReport(t *testing.T) {
+	const delay = time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		d := openDirect(t, nctest.Options{ProvisioningDelay: delay, Strict: true})
+		d.put("/servers/a", map[string]any{"properties": map[string]any{"networkInterfaces": []any{map[string]any{"resourceId": "pnic"}}}})
+		const report = `{"properties":{"configurationState":{"status":"Failure","detailedInfo":[{"source":"x","code":"y","message":"z"}]}}}`
+		equal(t, "while it is changed", d.status("PATCH", "/servers/a", report), "409 ResourceBusy")
+		pass(delay)
+		nested := d.get("/servers/a/networkInterfaces/pnic")["etag"]
+		etag := d.get("/servers/a")["etag"]
+		equal(t, "report", d.status("PATCH", "/servers/a", report), "200")
+		s := d.get("/servers/a")
+		equal(t, "as reported", []any{at(s, "properties", "configurationState", "status"), at(s, "properties", "configurationState", "detailedInfo", 0, "code"),
+			at(s, "properties", "provisioningState"), s["etag"] == etag, at(s, "properties", "networkInterfaces", 0, "etag") == nested}, "[Failure y Succeeded false true]")
+		equal(t, "with more", d.status("PATCH", "/servers/a", `{"properties":{"tag":"1","configurationState":{"status":"Failure"}}}`), "200")
+		s = d.get("/servers/a")
+		equal(t, "a change", []any{at(s, "properties", "configurationState", "status"), at(s, "properties", "provisioningState")}, "[Success Updating]")
+		pass(delay)
+		equal(t, "report", d.status("PATCH", "/servers/a", report), "200")
+		d.put("/servers/a", map[string]any{"properties": s["properties"]})
+		equal(t, "written", at(d.get("/servers/a"), "properties", "configurationState", "status"), "Success")
+		equal(t, "nobody", d.status("PATCH", "/servers/b", report), "404 ResourceNotFound")
+	})
 }

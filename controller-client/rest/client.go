@@ -216,7 +216,7 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	case errors.As(err, &content):
 		e.what = content.Error()
 	case errors.As(err, &login):
-		e.what = oneLine(login)
+		e.what = oneLine(login.Error())
 	case errors.Is(err, errTooLarge):
 		e.what = fmt.Sprintf("answer is larger than %d bytes", c.limit)
 	case ctx.Err() != nil:
@@ -242,9 +242,7 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	case errors.Is(err, io.EOF):
 		e.what = "connection closed without an answer"
 	default:
-		e.what = oneLine(err)
+		e.what = oneLine(err.Error())
 	}
 	return e
 }
-
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
@@ -33,10 +34,11 @@ type endpoint struct {
 // is continued with the next.
 type endpoints struct {
 	all     []endpoint
-	current int
+	current *atomic.Int32 // writes look at it while a poll may change it
 }
 
 func newEndpoints(urls []string) (e endpoints, err error) {
+	e.current = new(atomic.Int32)
 	for _, u := range urls {
 		base, user, err := baseURL(u)
 		if err != nil {
@@ -50,10 +52,10 @@ func newEndpoints(urls []string) (e endpoints, err error) {
 	return e, nil
 }
 
-func (e *endpoints) use() endpoint { return e.all[e.current] }
+func (e *endpoints) use() endpoint { return e.all[e.current.Load()] }
 
 // next turns to another address; with only one, it is the same again.
-func (e *endpoints) next() { e.current = (e.current + 1) % len(e.all) }
+func (e *endpoints) next() { e.current.Store((e.current.Load() + 1) % int32(len(e.all))) }
 
 // allFailed is the error of a poll that failed with each address: the one in use and then the others in turn.
 func (e *endpoints) allFailed(failures []error) error {
@@ -63,7 +65,7 @@ func (e *endpoints) allFailed(failures []error) error {
 	all := &requestError{state: cc.StateUnreachable, cause: errors.Join(failures...)}
 	for i, err := range failures {
 		if i > 0 {
-			all.text += "; " + origin(e.all[(e.current+i)%len(e.all)].base) + ": "
+			all.text += "; " + origin(e.all[(int(e.current.Load())+i)%len(e.all)].base) + ": "
 			all.what += "; "
 		}
 		all.text += err.Error()

@@ -27,14 +27,16 @@ type site struct {
 	client nctest.Client
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return newSiteWith(t, nctest.Options{}) }
+
+func newSiteWith(t *testing.T, opts nctest.Options) *site {
 	t.Helper()
 	leakFree(t)
 	pki, err := nctest.EnsurePKI(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := nctest.Open(nctest.Options{})
+	c, err := nctest.Open(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,194 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-net/fairlead/agent/ports"
+	cc "github.com/fairlead-net/fairlead/controller-client"
+	"github.com/fairlead-net/fairlead/overlay"
+)
+
+const (
+	stateSource    = "fairlead"
+	reportInterval = 2 * time.Second // at most one round of reports in this time
+	reportRetry    = time.Minute     // the longest pause after reports that failed
+	reportAtMost   = 10 * time.Second
+	maxDetails     = 20
+)
+
+// stateReport is what the controller is to know of one resource.
+type stateReport struct {
+	status  string
+	id      string // instanceId
+	details []cc.StateDetail
+	of      string // what the resource was when this was found: a report on another one is another report
+}
+
+// reportStates tells the controller, until ctx ends, how this host and its endpoints' NICs are doing, when that changes.
+func (a *Agent) reportStates(ctx context.Context) {
+	if a.reporter == nil {
+		return
+	}
+	told := map[string]string{}
+	var pause time.Duration
+	for {
+		if pause == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-a.outcome:
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(pause, reportInterval)): // what changes again meanwhile is told once
+		}
+		err := a.tell(ctx, told)
+		if errors.Is(err, cc.ErrRefused) {
+			a.refusedReports(err)
+			return
+		}
+		if err == nil {
+			pause = 0
+			continue
+		}
+		a.log.Debug("configurationState not reported", "error", err)
+		pause = min(max(2*pause, reportInterval), reportRetry)
+		pause += rand.N(pause/4 + 1) // of many agents that lost one controller
+	}
+}
+
+// maybeReport is called whenever there may be something to report.
+func (a *Agent) maybeReport() {
+	select {
+	case a.outcome <- struct{}{}:
+	default:
+	}
+}
+
+// refusedReports is the last word on them: asking again would bring the same answer.
+func (a *Agent) refusedReports(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fromWrites = []cc.Problem{{Code: "configuration-state-refused", Severity: "warning", Resource: a.cfg.Host.Name,
+		Message: fmt.Sprintf("controller.rest.writes.configurationState: %v; nothing more is reported until the agent starts again", err)}}
+	a.report()
+}
+
+// tell reports what is not in told, and notes it there.
+func (a *Agent) tell(ctx context.Context, told map[string]string) error {
+	a.mu.Lock()
+	reports := a.stateReports()
+	a.mu.Unlock()
+	if reports == nil {
+		return nil
+	}
+	for _, ref := range slices.Sorted(maps.Keys(reports)) {
+		r := reports[ref]
+		text := fmt.Sprint(r)
+		if told[ref] == text {
+			continue
+		}
+		once, cancel := context.WithTimeout(ctx, reportAtMost)
+		err := a.reporter.ReportState(once, ref, cc.ConfigurationState{Status: r.status, Details: r.details, LastUpdated: time.Now().UTC().Truncate(time.Second), ID: r.id})
+		cancel()
+		if err != nil && !errors.Is(err, cc.ErrGone) {
+			return err
+		}
+		told[ref] = text
+	}
+	maps.DeleteFunc(told, func(ref, _ string) bool { _, still := reports[ref]; return !still })
+	return nil
+}
+
+// stateReports are by reference; nil while nothing can be said. a.mu is held.
+func (a *Agent) stateReports() map[string]stateReport {
+	if a.model == nil || a.policy == nil || a.status.State != cc.StateOK {
+		return nil
+	}
+	reports := map[string]stateReport{}
+	if host := a.model.FindHost(a.cfg.Host.Name); host != nil {
+		reports[host.Ref] = a.hostReport(host)
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.records)) {
+		r := a.records[name]
+		nic := a.model.FindEndpoint(r.NIC)
+		if r.Phase != ports.Attached || r.NIC == "" || nic == nil {
+			continue
+		}
+		report, begun := reports[nic.Ref]
+		if !begun {
+			report = stateReport{status: cc.StatusSuccess, id: nic.InstanceID, of: nic.MAC.String()}
+			for i := range nic.Addresses {
+				report.of += " " + nic.Addresses[i].CA.String()
+			}
+			report.details = a.complaintsAbout(nic)
+		}
+		if state, message := a.state(r); state == "error" || state == "down" {
+			report.details = append(report.details, cc.StateDetail{Source: stateSource, Code: cc.CodeVFP, Message: fmt.Sprintf("endpoint %q: %s", name, message)})
+		}
+		reports[nic.Ref] = report
+	}
+	for ref, r := range reports {
+		if r.status == cc.StatusSuccess && len(r.details) > 0 {
+			r.status = cc.StatusFailure
+		}
+		r.details = bounded(r.details)
+		reports[ref] = r
+	}
+	return reports
+}
+
+// hostReport is a failure when the host's own part does not work, and a warning when something that the controller says
+// could not be put in force.
+func (a *Agent) hostReport(host *overlay.Host) stateReport {
+	r := stateReport{status: cc.StatusSuccess, id: host.InstanceID, of: fmt.Sprint(host.ProviderAddresses)}
+	for _, p := range a.problems() {
+		if p.Severity != "error" {
+			continue
+		}
+		d := cc.StateDetail{Source: stateSource, Code: cc.CodePolicy, Message: detailMessage(p)}
+		switch p.Code {
+		case "underlay":
+			d.Code, r.status = cc.CodePA, cc.StatusFailure
+		case "datapath", "datapath-sweep":
+			d.Code, r.status = cc.CodeVFP, cc.StatusFailure
+		case "port":
+			d.Code = cc.CodeVFP
+		}
+		if r.status == cc.StatusSuccess {
+			r.status = cc.StatusWarning
+		}
+		r.details = append(r.details, d)
+	}
+	return r
+}
+
+// complaintsAbout a NIC or its ipConfigurations.
+func (a *Agent) complaintsAbout(nic *overlay.Endpoint) (details []cc.StateDetail) {
+	for _, p := range a.problems() {
+		if key := cc.RefKey(p.Resource); p.Severity == "error" && (key == nic.Key || strings.HasPrefix(key, nic.Key+"/")) {
+			details = append(details, cc.StateDetail{Source: stateSource, Code: cc.CodePolicy, Message: detailMessage(p)})
+		}
+	}
+	return details
+}
+
+func detailMessage(p cc.Problem) string {
+	return fmt.Sprintf("%s %s: %s", p.Code, p.Resource, p.Message)
+}
+
+func bounded(details []cc.StateDetail) []cc.StateDetail {
+	if more := len(details) - maxDetails; more > 0 {
+		details = append(details[:maxDetails:maxDetails], cc.StateDetail{Source: stateSource, Code: cc.CodePolicy, Message: fmt.Sprintf("and %d more", more)})
+	}
+	return details
+}

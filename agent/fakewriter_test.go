@@ -1,0 +1,137 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	cc "github.com/fairlead-net/fairlead/controller-client"
+)
+
+// fakeController is what a writer writes to: the fabric of the tests, with what was added to it.
+type fakeController struct {
+	mu        sync.Mutex
+	added     map[string]cc.IPRequest // by reference, with the address given
+	next      netip.Addr
+	addErr    error
+	lost      bool // an added one is kept although the answer is addErr
+	hold      chan struct{}
+	removeErr error
+	removes   int
+	reportErr error
+	reports   []reported
+	refreshed func() // on Refresh
+}
+
+type reported struct {
+	ref string
+	cc.ConfigurationState
+}
+
+// writable is a source that is a writer, too.
+type writable struct {
+	*fakeSource
+	*fakeController
+}
+
+func (c *fakeController) AddIPConfiguration(ctx context.Context, r cc.IPRequest) (netip.Addr, error) {
+	c.mu.Lock()
+	hold := c.hold
+	c.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return netip.Addr{}, ctx.Err()
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.addErr != nil && !c.lost {
+		return netip.Addr{}, c.addErr
+	}
+	if !r.Address.IsValid() {
+		r.Address = c.next
+		c.next = c.next.Next()
+	}
+	c.added[r.Ref] = r
+	return r.Address, c.addErr
+}
+
+func (c *fakeController) RemoveIPConfiguration(_ context.Context, ref string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removes++
+	if c.removeErr != nil {
+		return false, c.removeErr
+	}
+	_, found := c.added[ref]
+	delete(c.added, ref)
+	return found, nil
+}
+
+func (c *fakeController) ReportState(_ context.Context, ref string, s cc.ConfigurationState) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reports = append(c.reports, reported{ref, s})
+	return c.reportErr
+}
+
+func (c *fakeController) Refresh() {
+	if c.refreshed != nil {
+		go c.refreshed() // it does not wait
+	}
+}
+
+func (c *fakeController) set(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+// taken are the ids of what was added.
+func (c *fakeController) taken() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for _, ref := range slices.Sorted(maps.Keys(c.added)) {
+		ids = append(ids, lastPart(ref))
+	}
+	return strings.Join(ids, " ")
+}
+
+// fabric with what was added.
+func (c *fakeController) fabric() *cc.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := fabric()
+	for _, ref := range slices.Sorted(maps.Keys(c.added)) {
+		for i := range s.NetworkInterfaces {
+			if n := &s.NetworkInterfaces[i]; strings.HasPrefix(ref, n.Ref+"/") {
+				r := c.added[ref]
+				n.IPConfigurations = append(n.IPConfigurations, cc.IPConfiguration{Meta: meta(ref), PrivateIPAddress: r.Address.String(), Subnet: r.Subnet, AccessControlList: r.AccessControlList})
+			}
+		}
+	}
+	return s
+}
+
+// newWritingBed is an agent that may write everything.
+func newWritingBed(t *testing.T) *bed {
+	t.Helper()
+	b := &bed{t: t, cfg: testConfig(t), dp: &fakeDatapath{}, wiring: newWiring(),
+		nc: &fakeController{added: map[string]cc.IPRequest{}, next: netip.MustParseAddr("10.0.1.100")}}
+	b.cfg.Controller.REST.Writes.IPConfigurations, b.cfg.Controller.REST.Writes.ConfigurationState = true, true
+	return b.restarted().synced()
+}
+
+// synced has heard from its controller, and does again when it asks.
+func (b *bed) synced() *bed {
+	b.nc.refreshed = func() { b.ok(b.nc.fabric()) }
+	b.ok(b.nc.fabric())
+	return b
+}
