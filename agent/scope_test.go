@@ -26,7 +26,7 @@ import (
 func TestHostScopeEnforcesTheSame(t *testing.T) {
 	for seed := uint64(1); seed <= 3; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			made, err := generated.New(generated.Spec{Servers: 6, Tenants: 5, Subnets: 3, NICs: 120, ACLRules: 10, Seed: seed, DualStack: seed == 2})
+			made, err := generated.New(generated.Spec{Servers: 16, Tenants: 40, Subnets: 3, NICs: 240, ACLRules: 10, Seed: seed, DualStack: seed == 2})
 			if err != nil {
 				t.Fatal(err)
 			}
