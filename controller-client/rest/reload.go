@@ -46,9 +46,6 @@ func newTransport(cfg Config) (*reloading, error) {
 			t.Protocols.SetHTTP1(true)
 			t.ForceAttemptHTTP2 = false
 		}
-		// A controller that vanished without closing its connections, like a virtual address that moved, would
-		// otherwise be talked to in vain until TCP gives up, a quarter of an hour later.
-		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: cfg.AttemptTimeout / 2, PingTimeout: cfg.AttemptTimeout / 2}
 		return t
 	}}
 	t.stamps = t.files.stamps()

@@ -27,16 +27,20 @@ type site struct {
 	client nctest.Client
 }
 
-func newSite(t *testing.T) *site { return newSiteWith(t, nctest.Options{}) }
-
-func newSiteWith(t *testing.T, opts nctest.Options) *site {
+func newSite(t *testing.T, opts ...nctest.Options) *site {
 	t.Helper()
-	leakFree(t)
 	pki, err := nctest.EnsurePKI(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := nctest.Open(opts)
+	return newSiteWith(t, pki, opts...)
+}
+
+func newSiteWith(t *testing.T, pki nctest.PKI, opts ...nctest.Options) *site {
+	t.Helper()
+	leakFree(t)
+	opts = append(opts, nctest.Options{})
+	c, err := nctest.Open(opts[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ type desk struct {
 
 func newDesk(t *testing.T, opts nctest.Options) *desk {
 	t.Helper()
-	d := &desk{site: newSiteWith(t, opts), t: t}
+	d := &desk{site: newSite(t, opts), t: t}
 	d.putWhenFree("/virtualNetworks/contoso", nctest.VirtualNetworkBody{AddressPrefixes: []string{"10.0.0.0/16"}, Subnets: []nctest.SubnetBody{
 		{ID: "web", AddressPrefix: "10.0.1.0/24"}, {ID: "tiny", AddressPrefix: "10.0.2.0/30"}}})
 	d.putWhenFree("/servers/host-a", nctest.ServerBody{})
