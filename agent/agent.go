@@ -68,6 +68,7 @@ type Agent struct {
 	doubt      map[string]time.Time          // since when it is not certain that an endpoint's address was never given
 	unreleased chan struct{}                 // something is to be released
 	outcome    chan struct{}                 // something may be to be reported to the controller
+	etags      map[string]string             // of what is reported on, by RefKey, as last heard; replaced, never changed
 	fromWrites []cc.Problem
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -24,7 +25,9 @@ type fakeController struct {
 	removes   int
 	reportErr error
 	reports   []reported
-	refreshed func() // on Refresh
+	writes    int
+	etags     map[string]string // by reference, of what was reported on
+	refreshed func()            // on Refresh
 }
 
 type reported struct {
@@ -59,6 +62,7 @@ func (c *fakeController) AddIPConfiguration(ctx context.Context, r cc.IPRequest)
 		c.next = c.next.Next()
 	}
 	c.added[r.Ref] = r
+	c.write(r.Ref[:strings.Index(r.Ref, "/ipConfigurations/")])
 	return r.Address, c.addErr
 }
 
@@ -74,11 +78,21 @@ func (c *fakeController) RemoveIPConfiguration(_ context.Context, ref string) (b
 	return found, nil
 }
 
-func (c *fakeController) ReportState(_ context.Context, ref string, s cc.ConfigurationState) error {
+func (c *fakeController) ReportState(_ context.Context, ref string, s cc.ConfigurationState) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reports = append(c.reports, reported{ref, s})
-	return c.reportErr
+	if c.reportErr != nil {
+		return "", c.reportErr
+	}
+	c.write(ref)
+	return c.etags[ref], nil
+}
+
+// write gives a resource another etag. c.mu is held.
+func (c *fakeController) write(ref string) {
+	c.writes++
+	c.etags[ref] = fmt.Sprintf("W/%d", c.writes)
 }
 
 func (c *fakeController) Refresh() {
@@ -109,6 +123,12 @@ func (c *fakeController) fabric() *cc.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := fabric()
+	for i := range s.Servers {
+		s.Servers[i].ETag = c.etags[s.Servers[i].Ref]
+	}
+	for i := range s.NetworkInterfaces {
+		s.NetworkInterfaces[i].ETag = c.etags[s.NetworkInterfaces[i].Ref]
+	}
 	for _, ref := range slices.Sorted(maps.Keys(c.added)) {
 		for i := range s.NetworkInterfaces {
 			if n := &s.NetworkInterfaces[i]; strings.HasPrefix(ref, n.Ref+"/") {
@@ -124,7 +144,7 @@ func (c *fakeController) fabric() *cc.Snapshot {
 func newWritingBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{t: t, cfg: testConfig(t), dp: &fakeDatapath{}, wiring: newWiring(),
-		nc: &fakeController{added: map[string]cc.IPRequest{}, next: netip.MustParseAddr("10.0.1.100")}}
+		nc: &fakeController{added: map[string]cc.IPRequest{}, etags: map[string]string{}, next: netip.MustParseAddr("10.0.1.100")}}
 	b.cfg.Controller.REST.Writes.IPConfigurations, b.cfg.Controller.REST.Writes.ConfigurationState = true, true
 	return b.restarted().synced()
 }

@@ -85,6 +85,7 @@ func (a *Agent) deliver(u cc.Update) {
 	a.status, a.fromSource = u.Status, u.Problems
 	if u.Snapshot != nil {
 		a.rebuild(u.Snapshot)
+		a.noteETags(u.Snapshot)
 		_ = a.apply()
 	}
 	a.report()

@@ -44,7 +44,7 @@ func (c *cli) attachCommand() *cobra.Command {
 
 Where the configuration has controller.rest.writes.ipConfigurations, --network and --subnet give the endpoint an address of
 its own on a NIC of this host, which it shares with others; it is given back when the endpoint is detached.`,
-		Args:  cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Name = args[0]
 			switch {

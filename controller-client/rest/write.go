@@ -98,18 +98,18 @@ func (s *Source) RemoveIPConfiguration(ctx context.Context, ref string) (found b
 
 // ReportState implements controllerclient.Writer, as a JSON merge patch: nothing of what is wanted can be overwritten.
 // [MS-NCNBI] names PATCH without its body; that this is it is derived.
-func (s *Source) ReportState(ctx context.Context, ref string, state cc.ConfigurationState) error {
+func (s *Source) ReportState(ctx context.Context, ref string, state cc.ConfigurationState) (etag string, err error) {
 	if state.Details == nil {
 		state.Details = []cc.StateDetail{}
 	}
 	var pause pauses
 	for {
-		_, err := s.here().send(ctx, http.MethodPatch, refPath(ref), "", tree{"properties": tree{"configurationState": state}})
+		answer, err := s.here().send(ctx, http.MethodPatch, refPath(ref), "", tree{"properties": tree{"configurationState": state}})
 		if err == nil || !isBusy(err) {
-			return err
+			return textOf(answer, "etag"), err
 		}
 		if pause.wait(ctx) != nil {
-			return err
+			return "", err
 		}
 	}
 }

@@ -342,10 +342,15 @@ func TestReportState(t *testing.T) {
 	d.putWhenFree("/servers/host-a", nctest.ServerBody{ProviderAddresses: []string{"172.16.0.1"}})
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	state := cc.ConfigurationState{Status: cc.StatusFailure, LastUpdated: at, ID: "i", Details: []cc.StateDetail{{Source: "s", Message: "m", Code: cc.CodePA}}}
-	if err := d.writer.ReportState(ctx, "/servers/host-a", state); err != nil { // it is Updating
+	etag, err := d.writer.ReportState(ctx, "/servers/host-a", state) // it is Updating
+	if err != nil {
 		t.Fatal(err)
 	}
-	body := d.get("/servers/host-a")["properties"].(map[string]any)
+	whole := d.get("/servers/host-a")
+	if whole["etag"] != etag {
+		t.Errorf("etag %s, want %v", etag, whole["etag"])
+	}
+	body := whole["properties"].(map[string]any)
 	want := map[string]any{"status": "Failure", "lastUpdatedTime": "2026-01-02T03:04:05Z", "id": "i",
 		"detailedInfo": []any{map[string]any{"source": "s", "message": "m", "code": "PAAddressConfigurationFailure"}}}
 	if diff := cmp.Diff(want, body["configurationState"]); diff != "" {
@@ -354,7 +359,7 @@ func TestReportState(t *testing.T) {
 	if diff := cmp.Diff([]any{"172.16.0.1"}, body["fairlead"].(map[string]any)["providerAddresses"]); diff != "" || body["provisioningState"] != "Succeeded" {
 		t.Error(diff, body["provisioningState"])
 	}
-	if err := d.writer.ReportState(ctx, "/servers/nobody", state); !errors.Is(err, cc.ErrGone) {
+	if _, err := d.writer.ReportState(ctx, "/servers/nobody", state); !errors.Is(err, cc.ErrGone) {
 		t.Error(err)
 	}
 	for _, status := range []int{403, 405} {
@@ -364,7 +369,7 @@ func TestReportState(t *testing.T) {
 			}
 			return r.Method == http.MethodPatch
 		})
-		if err := d.writer.ReportState(ctx, "/servers/host-a", state); !errors.Is(err, cc.ErrRefused) {
+		if _, err := d.writer.ReportState(ctx, "/servers/host-a", state); !errors.Is(err, cc.ErrRefused) {
 			t.Error(err)
 		}
 	}
