@@ -166,5 +166,11 @@ func TestNothingIsReported(t *testing.T) {
 		b.expect("unreachable", "")
 		b.ok(fabric())
 		b.expect("there again", "host-a Success")
+		b.deliver(cc.Update{Status: cc.Status{State: cc.StateUnreachable}})
+		b.dp.set(func() { b.dp.fail = errors.New("no memory") })
+		b.resync()
+		b.expect("a failure meanwhile", "")
+		b.deliver(cc.Update{Status: cc.Status{State: cc.StateOK}})
+		b.expect("back", "host-a Failure")
 	})
 }

@@ -74,6 +74,7 @@ type WriteError struct {
 	Method, Path  string
 	Status        int    // HTTP
 	Code, Message string // of the error body; one line each
+	RetryAfter    time.Duration
 }
 
 func (e *WriteError) Error() string {

@@ -66,7 +66,7 @@ func (s *Source) settled(ctx context.Context, r cc.IPRequest, nic, id string, bo
 				return addressOf(have), nil
 			}
 		}
-		if err := pause.wait(ctx); err != nil {
+		if err := pause.wait(ctx, nil); err != nil {
 			return a, fmt.Errorf("%s: has no address yet: %w", r.Ref, err)
 		}
 		if body, err = s.body(ctx, nic); err != nil {
@@ -108,7 +108,7 @@ func (s *Source) ReportState(ctx context.Context, ref string, state cc.Configura
 		if err == nil || !isBusy(err) {
 			return textOf(answer, "etag"), err
 		}
-		if pause.wait(ctx) != nil {
+		if pause.wait(ctx, err) != nil {
 			return "", err
 		}
 	}
@@ -148,7 +148,7 @@ func (s *Source) edit(ctx context.Context, ref string, change func(body tree) (b
 		} else if !conflict(err) && !isBusy(err) {
 			return nil, err
 		}
-		if pause.wait(ctx) != nil {
+		if pause.wait(ctx, err) != nil {
 			return nil, err
 		}
 		last = err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -256,6 +257,50 @@ func TestWriteToWhatStaysBusy(t *testing.T) {
 	})
 	if _, err = d.writer.AddIPConfiguration(bounded(t, 20*time.Second), request("fl-web")); err == nil || !strings.HasSuffix(err.Error(), "HTTP 409") {
 		t.Error(err)
+	}
+}
+
+// TestWriteSentAway: a controller that asks for patience gets it.
+func TestWriteSentAway(t *testing.T) {
+	d := newDesk(t, nctest.Options{})
+	var writes atomic.Int32
+	begin := time.Now()
+	d.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || writes.Add(1) > 1 {
+			return false
+		}
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
+	if _, err := d.writer.AddIPConfiguration(bounded(t, 20*time.Second), request("fl-web")); err != nil {
+		t.Error(err)
+	}
+	if n, took := writes.Load(), time.Since(begin); n != 2 || took < time.Second {
+		t.Errorf("%d writes in %v", n, took)
+	}
+}
+
+// TestWriteFailsOver: the source turns to another address of the controller while somebody writes.
+func TestWriteFailsOver(t *testing.T) {
+	d := newDesk(t, nctest.Options{})
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	cfg := d.config()
+	cfg.URLs = []string{dead.URL, d.server.URL}
+	source, err := rest.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(bounded(t, 20*time.Second))
+	ended := make(chan error, 1)
+	go func() { ended <- source.Run(ctx, func(cc.Update) {}) }()
+	for err = errors.New("not tried"); err != nil && ctx.Err() == nil; {
+		_, err = source.AddIPConfiguration(ctx, request("fl-web"))
+	}
+	cancel()
+	if err := errors.Join(err, <-ended); err != nil || d.ids() != "own fl-web" {
+		t.Error(err, d.ids())
 	}
 }
 
