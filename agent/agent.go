@@ -101,8 +101,8 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 			continue
 		}
 		log.Warn("undoing what a crash cut short", "endpoint", r.Name, "phase", r.Phase)
-		if r.Phase == ports.Attaching && r.IPConfiguration != "" {
-			a.doubt[r.Name] = time.Now()
+		if r.IPConfiguration != "" {
+			a.doubt[r.Name] = time.Now() // of the crash; or an earlier one's, that is not over
 		}
 		_ = a.unplug(r) // a failure is told by the endpoint's state, and it is tried again
 	}

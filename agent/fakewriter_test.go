@@ -2,12 +2,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
@@ -21,6 +23,7 @@ type fakeController struct {
 	addErr    error
 	lost      bool // an added one is kept although the answer is addErr
 	hold      chan struct{}
+	asked     *cc.IPRequest // the last
 	removeErr error
 	removes   int
 	reportErr error
@@ -35,15 +38,39 @@ type reported struct {
 	cc.ConfigurationState
 }
 
-// writable is a source that is a writer, too.
+// writable is a source that is a writer, too, as long as its process lives.
 type writable struct {
 	*fakeSource
 	*fakeController
+	dead atomic.Bool
+}
+
+var errDead = errors.New("the process is dead")
+
+func (w *writable) AddIPConfiguration(ctx context.Context, r cc.IPRequest) (netip.Addr, error) {
+	if w.dead.Load() {
+		return netip.Addr{}, errDead
+	}
+	return w.fakeController.AddIPConfiguration(ctx, r)
+}
+
+func (w *writable) RemoveIPConfiguration(ctx context.Context, ref string) (bool, error) {
+	if w.dead.Load() {
+		return false, errDead
+	}
+	return w.fakeController.RemoveIPConfiguration(ctx, ref)
+}
+
+func (w *writable) Refresh() {
+	if !w.dead.Load() {
+		w.fakeController.Refresh()
+	}
 }
 
 func (c *fakeController) AddIPConfiguration(ctx context.Context, r cc.IPRequest) (netip.Addr, error) {
 	c.mu.Lock()
 	hold := c.hold
+	c.asked = &r
 	c.mu.Unlock()
 	if hold != nil {
 		select {
@@ -57,13 +84,21 @@ func (c *fakeController) AddIPConfiguration(ctx context.Context, r cc.IPRequest)
 	if c.addErr != nil && !c.lost {
 		return netip.Addr{}, c.addErr
 	}
+	return c.give(r), c.addErr
+}
+
+// give an address; the same to who has one. c.mu is held.
+func (c *fakeController) give(r cc.IPRequest) netip.Addr {
+	if have, ok := c.added[r.Ref]; ok {
+		return have.Address
+	}
 	if !r.Address.IsValid() {
 		r.Address = c.next
 		c.next = c.next.Next()
 	}
 	c.added[r.Ref] = r
-	c.write(r.Ref[:strings.Index(r.Ref, "/ipConfigurations/")])
-	return r.Address, c.addErr
+	c.write(nicOfConfiguration(r.Ref))
+	return r.Address
 }
 
 func (c *fakeController) RemoveIPConfiguration(_ context.Context, ref string) (bool, error) {
@@ -74,7 +109,9 @@ func (c *fakeController) RemoveIPConfiguration(_ context.Context, ref string) (b
 		return false, c.removeErr
 	}
 	_, found := c.added[ref]
-	delete(c.added, ref)
+	if delete(c.added, ref); found {
+		c.write(nicOfConfiguration(ref))
+	}
 	return found, nil
 }
 
@@ -89,6 +126,11 @@ func (c *fakeController) ReportState(_ context.Context, ref string, s cc.Configu
 	return c.etags[ref], nil
 }
 
+func nicOfConfiguration(ref string) string {
+	nic, _, _ := strings.Cut(ref, "/ipConfigurations/")
+	return nic
+}
+
 // write gives a resource another etag. c.mu is held.
 func (c *fakeController) write(ref string) {
 	c.writes++
@@ -96,6 +138,8 @@ func (c *fakeController) write(ref string) {
 }
 
 func (c *fakeController) Refresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.refreshed != nil {
 		go c.refreshed() // it does not wait
 	}
@@ -151,7 +195,7 @@ func newWritingBed(t *testing.T) *bed {
 
 // synced has heard from its controller, and does again when it asks.
 func (b *bed) synced() *bed {
-	b.nc.refreshed = func() { b.ok(b.nc.fabric()) }
+	b.nc.set(func() { b.nc.refreshed = func() { b.ok(b.nc.fabric()) } })
 	b.ok(b.nc.fabric())
 	return b
 }
