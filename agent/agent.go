@@ -68,6 +68,7 @@ type Agent struct {
 	doubt      map[string]time.Time          // since when it is not certain that an endpoint's address was never given
 	unreleased chan struct{}                 // something is to be released
 	outcome    chan struct{}                 // something may be to be reported to the controller
+	etags      map[string]string             // of what is reported on, by RefKey, as last heard; replaced, never changed
 	fromWrites []cc.Problem
 }
 
@@ -100,8 +101,8 @@ func newAgent(cfg *config.Config, source cc.Source, dp vfp.Datapath, w wiring, l
 			continue
 		}
 		log.Warn("undoing what a crash cut short", "endpoint", r.Name, "phase", r.Phase)
-		if r.Phase == ports.Attaching && r.IPConfiguration != "" {
-			a.doubt[r.Name] = time.Now()
+		if r.IPConfiguration != "" {
+			a.doubt[r.Name] = time.Now() // of the crash; or an earlier one's, that is not over
 		}
 		_ = a.unplug(r) // a failure is told by the endpoint's state, and it is tried again
 	}

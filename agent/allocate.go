@@ -183,9 +183,13 @@ func (a *Agent) addressesOf(r ports.Record, nic *overlay.Endpoint) (own []*overl
 	if nic == nil {
 		return nil
 	}
+	key := ""
+	if r.IPConfiguration != "" {
+		key = cc.RefKey(r.IPConfiguration)
+	}
 	for i := range nic.Addresses {
 		ad := &nic.Addresses[i]
-		if r.IPConfiguration != "" && cc.RefKey(r.IPConfiguration) == ad.Key || r.IPConfiguration == "" && !a.reserved(ad) {
+		if key == ad.Key || key == "" && !a.reserved(ad) {
 			own = append(own, ad)
 		}
 	}

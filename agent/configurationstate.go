@@ -28,7 +28,28 @@ type stateReport struct {
 	status  string
 	id      string // instanceId
 	details []cc.StateDetail
-	of      string // what the resource was when this was found: a report on another one is another report
+}
+
+// toldState is what was reported of a resource. Whoever writes the resource takes the report away, and leaves Success:
+// then its etag is neither the one it had, nor one that a report has given it.
+type toldState struct {
+	text  string
+	etags []string
+	at    time.Time
+}
+
+const (
+	keptETags = 8 // of a resource's reports: a poll may be that many behind
+	// reportAgain is the shortest time between reports of the same: there may be controllers that give a resource yet
+	// another etag after each.
+	reportAgain = 30 * time.Second
+)
+
+// errAgain says that a report was taken away, and is made again later.
+var errAgain = errors.New("reported only a moment ago")
+
+func (s *toldState) stands(r *stateReport, text, etag string) bool {
+	return s.text == text && (r.status == cc.StatusSuccess || etag == "" || slices.Contains(s.etags, etag))
 }
 
 // reportStates tells the controller, until ctx ends, how this host and its endpoints' NICs are doing, when that changes.
@@ -36,7 +57,7 @@ func (a *Agent) reportStates(ctx context.Context) {
 	if a.reporter == nil {
 		return
 	}
-	told := map[string]string{}
+	told := map[string]*toldState{}
 	var pause time.Duration
 	for {
 		if pause == 0 {
@@ -66,6 +87,24 @@ func (a *Agent) reportStates(ctx context.Context) {
 	}
 }
 
+// noteETags keeps those of what is reported on. a.mu is held.
+func (a *Agent) noteETags(s *cc.Snapshot) {
+	if a.reporter == nil {
+		return
+	}
+	a.etags = map[string]string{}
+	for i := range s.Servers {
+		if strings.EqualFold(s.Servers[i].ID, a.cfg.Host.Name) {
+			a.etags[cc.RefKey(s.Servers[i].Ref)] = s.Servers[i].ETag
+		}
+	}
+	for i := range s.NetworkInterfaces {
+		if n := &s.NetworkInterfaces[i]; strings.EqualFold(lastPart(n.Server), a.cfg.Host.Name) {
+			a.etags[cc.RefKey(n.Ref)] = n.ETag
+		}
+	}
+}
+
 // maybeReport is called whenever there may be something to report.
 func (a *Agent) maybeReport() {
 	select {
@@ -84,29 +123,37 @@ func (a *Agent) refusedReports(err error) {
 }
 
 // tell reports what is not in told, and notes it there.
-func (a *Agent) tell(ctx context.Context, told map[string]string) error {
+func (a *Agent) tell(ctx context.Context, told map[string]*toldState) (later error) {
 	a.mu.Lock()
-	reports := a.stateReports()
+	reports, etags := a.stateReports(), a.etags
 	a.mu.Unlock()
 	if reports == nil {
 		return nil
 	}
 	for _, ref := range slices.Sorted(maps.Keys(reports)) {
-		r := reports[ref]
+		r, etag := reports[ref], etags[cc.RefKey(ref)]
 		text := fmt.Sprint(r)
-		if told[ref] == text {
+		if told[ref] == nil {
+			told[ref] = &toldState{}
+		}
+		if told[ref].stands(&r, text, etag) {
+			continue
+		}
+		if told[ref].text == text && time.Since(told[ref].at) < reportAgain {
+			later = errAgain
 			continue
 		}
 		once, cancel := context.WithTimeout(ctx, reportAtMost)
-		err := a.reporter.ReportState(once, ref, cc.ConfigurationState{Status: r.status, Details: r.details, LastUpdated: time.Now().UTC().Truncate(time.Second), ID: r.id})
+		given, err := a.reporter.ReportState(once, ref, cc.ConfigurationState{Status: r.status, Details: r.details, LastUpdated: time.Now().UTC().Truncate(time.Second), ID: r.id})
 		cancel()
 		if err != nil && !errors.Is(err, cc.ErrGone) {
 			return err
 		}
-		told[ref] = text
+		kept := append(told[ref].etags, etag, given)
+		*told[ref] = toldState{text, kept[max(0, len(kept)-keptETags):], time.Now()}
 	}
-	maps.DeleteFunc(told, func(ref, _ string) bool { _, still := reports[ref]; return !still })
-	return nil
+	maps.DeleteFunc(told, func(ref string, _ *toldState) bool { _, still := reports[ref]; return !still })
+	return later
 }
 
 // stateReports are by reference; nil while nothing can be said. a.mu is held.
@@ -126,10 +173,7 @@ func (a *Agent) stateReports() map[string]stateReport {
 		}
 		report, begun := reports[nic.Ref]
 		if !begun {
-			report = stateReport{status: cc.StatusSuccess, id: nic.InstanceID, of: nic.MAC.String()}
-			for i := range nic.Addresses {
-				report.of += " " + nic.Addresses[i].CA.String()
-			}
+			report = stateReport{status: cc.StatusSuccess, id: nic.InstanceID}
 			report.details = a.complaintsAbout(nic)
 		}
 		if state, message := a.state(r); state == "error" || state == "down" {
@@ -150,7 +194,7 @@ func (a *Agent) stateReports() map[string]stateReport {
 // hostReport is a failure when the host's own part does not work, and a warning when something that the controller says
 // could not be put in force.
 func (a *Agent) hostReport(host *overlay.Host) stateReport {
-	r := stateReport{status: cc.StatusSuccess, id: host.InstanceID, of: fmt.Sprint(host.ProviderAddresses)}
+	r := stateReport{status: cc.StatusSuccess, id: host.InstanceID}
 	for _, p := range a.problems() {
 		if p.Severity != "error" {
 			continue

@@ -64,11 +64,40 @@ func TestStateIsReportedOnChange(t *testing.T) {
 		b.resync()
 		b.expect("all is well", "host-a Success")
 
-		// A NIC that was written is reported anew: that took the report before away.
-		if _, err := b.attachTo("app", "contoso", "web", ""); err != nil {
-			t.Fatal(err)
+	})
+}
+
+// TestReportThatIsTakenAway by who writes the resource comes again, but never as often as a strange controller would have it.
+func TestReportThatIsTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newWritingBed(t).started()
+		b.mustAttach("web", "nic-web1")
+		b.expect("at first", "nic-web1 Success, host-a Success")
+		b.nc.set(func() { b.nc.write("/servers/host-a") })
+		b.ok(b.nc.fabric())
+		b.expect("Success stays Success", "")
+		b.dp.set(func() { b.dp.missing = func(string) bool { return true } })
+		b.resync()
+		b.expect("a failure", "nic-web1 Failure, host-a Warning")
+		b.ok(b.nc.fabric())
+		b.expect("its own reports read back", "")
+		pass(reportAgain)
+		b.nc.set(func() { b.nc.write("/networkInterfaces/nic-web1") })
+		b.ok(b.nc.fabric())
+		b.expect("written by another", "nic-web1 Failure")
+		b.nc.set(func() { b.nc.write("/networkInterfaces/nic-web1") })
+		b.ok(b.nc.fabric())
+		b.expect("at once again", "")
+		pass(2 * reportRetry)
+		b.expect("later", "nic-web1 Failure")
+		for range 600 {
+			b.nc.set(func() { b.nc.write("/networkInterfaces/nic-web1") })
+			b.ok(b.nc.fabric())
+			pass(time.Second)
 		}
-		b.expect("written", "nic-web1 Success")
+		if n := len(b.nc.reports); n < 5 || n > 20 {
+			t.Errorf("%d reports in ten minutes to a controller that forgets", n)
+		}
 	})
 }
 
@@ -137,5 +166,11 @@ func TestNothingIsReported(t *testing.T) {
 		b.expect("unreachable", "")
 		b.ok(fabric())
 		b.expect("there again", "host-a Success")
+		b.deliver(cc.Update{Status: cc.Status{State: cc.StateUnreachable}})
+		b.dp.set(func() { b.dp.fail = errors.New("no memory") })
+		b.resync()
+		b.expect("a failure meanwhile", "")
+		b.deliver(cc.Update{Status: cc.Status{State: cc.StateOK}})
+		b.expect("back", "host-a Failure")
 	})
 }

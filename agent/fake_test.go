@@ -256,6 +256,7 @@ type bed struct {
 	log    *logLines
 	stop   func()
 
+	writable   *writable  // the source, if nc is written to
 	delivering sync.Mutex // a source delivers one at a time
 }
 
@@ -287,7 +288,8 @@ func (b *bed) restarted() *bed {
 	n := &bed{t: b.t, cfg: b.cfg, dp: b.dp, wiring: b.wiring, source: newSource(), nc: b.nc, log: &logLines{}}
 	var source cc.Source = n.source
 	if n.nc != nil {
-		source = &writable{n.source, n.nc}
+		n.writable = &writable{fakeSource: n.source, fakeController: n.nc}
+		source = n.writable
 	}
 	var err error
 	n.Agent, err = newAgent(n.cfg, source, n.dp, n.wiring, slog.New(n.log), "v-test")

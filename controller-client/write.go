@@ -16,8 +16,8 @@ type Writer interface {
 	AddIPConfiguration(ctx context.Context, r IPRequest) (netip.Addr, error)
 	// RemoveIPConfiguration takes one away, and says whether it was there.
 	RemoveIPConfiguration(ctx context.Context, ref string) (found bool, err error)
-	// ReportState says how a resource is doing on this host.
-	ReportState(ctx context.Context, ref string, s ConfigurationState) error
+	// ReportState says how a resource is doing on this host. The etag is the one that the resource has with it, or "".
+	ReportState(ctx context.Context, ref string, s ConfigurationState) (etag string, err error)
 	// Refresh asks the source to look now for what has changed. It does not wait.
 	Refresh()
 }
@@ -74,6 +74,7 @@ type WriteError struct {
 	Method, Path  string
 	Status        int    // HTTP
 	Code, Message string // of the error body; one line each
+	RetryAfter    time.Duration
 }
 
 func (e *WriteError) Error() string {

@@ -142,7 +142,7 @@ func TestWrites(t *testing.T) {
 	if got, want := s.configurations("nic-a"), []string{"fl-one", "fl-one6", "fl-two", "fl-two6", "ip1"}; !slices.Equal(got, want) {
 		t.Errorf("nic-a has %v, want %v", got, want)
 	}
-	for _, ref := range []string{"/servers/host-a", "/servers/host-b", "/networkInterfaces/nic-a", "/networkInterfaces/nic-b"} {
+	for _, ref := range []string{"/servers/host-a", "/servers/host-b"} {
 		s.soon(ref+" is reported", 10*time.Second, func() error {
 			if status, when := s.state(ref); status != "Success" || when == nil {
 				return fmt.Errorf("%s, %v", status, when)
@@ -150,6 +150,23 @@ func TestWrites(t *testing.T) {
 			return nil
 		})
 	}
+	// What the host cannot put in force it says.
+	tell(t, s.Lab, func() {
+		s.Controller().Put("/networkInterfaces/nic-bad", nic("no MAC", "host-a", "10.0.1.200", webSubnet, ""))
+	})
+	s.soon("a complaint is reported", 10*time.Second, func() error {
+		if status, _ := s.state("/servers/host-a"); status != "Warning" {
+			return fmt.Errorf("%v", s.shows("/servers/host-a"))
+		}
+		return nil
+	})
+	tell(t, s.Lab, func() { s.Controller().Delete("/networkInterfaces/nic-bad") })
+	s.soon("and that it is gone", 10*time.Second, func() error {
+		if status, when := s.state("/servers/host-a"); status != "Success" || when == nil {
+			return fmt.Errorf("%s, %v", status, when)
+		}
+		return nil
+	})
 
 	// An agent that starts again changes nothing.
 	tell(t, s.Lab, func() {
@@ -175,6 +192,53 @@ func TestWrites(t *testing.T) {
 	if n, err := traffic.Ping(s.Context(), place["own"], address["own"], 1, time.Second); err != nil || n != 1 {
 		t.Error(n, err)
 	}
+}
+
+// TestManyAttachAtOnce: all of them share a NIC, and get along with each other.
+func TestManyAttachAtOnce(t *testing.T) {
+	s := newShared(t, writesOn)
+	const many = 6
+	var all []*lab.Container
+	tell(t, s.Lab, func() {
+		for i := range many {
+			all = append(all, s.a.Container(fmt.Sprintf("c%d", i)))
+		}
+		for _, c := range all {
+			s.a.Follow("endpoint", "attach", c.Name, "--netns", c.Netns(), "--network", "contoso", "--subnet", "web")
+		}
+	})
+	address := map[string]netip.Addr{}
+	s.soon("all are attached", 20*time.Second, func() error {
+		endpoints, err := s.a.Endpoints()
+		if err != nil {
+			return err
+		}
+		taken := map[netip.Addr]string{}
+		for _, c := range all {
+			e := endpoints[c.Name]
+			if e.State != "up" || len(e.Addresses) != 1 {
+				return fmt.Errorf("%s: %+v", c.Name, e)
+			}
+			a := netip.MustParseAddr(e.Addresses[0])
+			if other, twice := taken[a]; twice {
+				t.Errorf("%s and %s both have %s", other, c.Name, a)
+			}
+			taken[a], address[c.Name] = c.Name, a
+		}
+		return nil
+	})
+	for i, c := range all {
+		to := all[(i+1)%many].Name
+		if n, err := traffic.Ping(s.Context(), c, address[to], 2, time.Second); err != nil || n != 2 {
+			t.Errorf("%s to %s: %d of 2 pings answered, %v", c.Name, to, n, err)
+		}
+	}
+	tell(t, s.Lab, func() {
+		for _, c := range all {
+			s.a.Follow("endpoint", "detach", c.Name)
+		}
+	})
+	s.released(20 * time.Second)
 }
 
 // TestWritesOutliveTheAgent: what a killed agent had asked for is given back when it starts again, and what could not be

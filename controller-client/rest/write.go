@@ -66,7 +66,7 @@ func (s *Source) settled(ctx context.Context, r cc.IPRequest, nic, id string, bo
 				return addressOf(have), nil
 			}
 		}
-		if err := pause.wait(ctx); err != nil {
+		if err := pause.wait(ctx, nil); err != nil {
 			return a, fmt.Errorf("%s: has no address yet: %w", r.Ref, err)
 		}
 		if body, err = s.body(ctx, nic); err != nil {
@@ -98,18 +98,18 @@ func (s *Source) RemoveIPConfiguration(ctx context.Context, ref string) (found b
 
 // ReportState implements controllerclient.Writer, as a JSON merge patch: nothing of what is wanted can be overwritten.
 // [MS-NCNBI] names PATCH without its body; that this is it is derived.
-func (s *Source) ReportState(ctx context.Context, ref string, state cc.ConfigurationState) error {
+func (s *Source) ReportState(ctx context.Context, ref string, state cc.ConfigurationState) (etag string, err error) {
 	if state.Details == nil {
 		state.Details = []cc.StateDetail{}
 	}
 	var pause pauses
 	for {
-		_, err := s.here().send(ctx, http.MethodPatch, refPath(ref), "", tree{"properties": tree{"configurationState": state}})
+		answer, err := s.here().send(ctx, http.MethodPatch, refPath(ref), "", tree{"properties": tree{"configurationState": state}})
 		if err == nil || !isBusy(err) {
-			return err
+			return textOf(answer, "etag"), err
 		}
-		if pause.wait(ctx) != nil {
-			return err
+		if pause.wait(ctx, err) != nil {
+			return "", err
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (s *Source) edit(ctx context.Context, ref string, change func(body tree) (b
 		} else if !conflict(err) && !isBusy(err) {
 			return nil, err
 		}
-		if pause.wait(ctx) != nil {
+		if pause.wait(ctx, err) != nil {
 			return nil, err
 		}
 		last = err

@@ -77,6 +77,7 @@ func (c *client) send(ctx context.Context, method, path, etag string, body any) 
 		return answer, nil
 	}
 	e := &cc.WriteError{Method: method, Path: u.Path, Status: resp.StatusCode}
+	e.RetryAfter, _ = retryAfter(resp, time.Now())
 	var said struct {
 		Error struct{ Code, Message string }
 	}
@@ -103,9 +104,14 @@ const (
 	mostPause  = time.Second
 )
 
-func (p *pauses) wait(ctx context.Context) error {
+// wait is longer if what a controller last answered asks for that.
+func (p *pauses) wait(ctx context.Context, last error) error {
 	p.next = min(max(2*p.next, firstPause), mostPause)
-	timer := time.NewTimer(p.next/4 + rand.N(p.next*3/4+1))
+	pause := p.next/4 + rand.N(p.next*3/4+1)
+	if e := (*cc.WriteError)(nil); errors.As(last, &e) {
+		pause += e.RetryAfter
+	}
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -259,6 +260,50 @@ func TestWriteToWhatStaysBusy(t *testing.T) {
 	}
 }
 
+// TestWriteSentAway: a controller that asks for patience gets it.
+func TestWriteSentAway(t *testing.T) {
+	d := newDesk(t, nctest.Options{})
+	var writes atomic.Int32
+	begin := time.Now()
+	d.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || writes.Add(1) > 1 {
+			return false
+		}
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
+	if _, err := d.writer.AddIPConfiguration(bounded(t, 20*time.Second), request("fl-web")); err != nil {
+		t.Error(err)
+	}
+	if n, took := writes.Load(), time.Since(begin); n != 2 || took < time.Second {
+		t.Errorf("%d writes in %v", n, took)
+	}
+}
+
+// TestWriteFailsOver: the source turns to another address of the controller while somebody writes.
+func TestWriteFailsOver(t *testing.T) {
+	d := newDesk(t, nctest.Options{})
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	cfg := d.config()
+	cfg.URLs = []string{dead.URL, d.server.URL}
+	source, err := rest.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(bounded(t, 20*time.Second))
+	ended := make(chan error, 1)
+	go func() { ended <- source.Run(ctx, func(cc.Update) {}) }()
+	for err = errors.New("not tried"); err != nil && ctx.Err() == nil; {
+		_, err = source.AddIPConfiguration(ctx, request("fl-web"))
+	}
+	cancel()
+	if err := errors.Join(err, <-ended); err != nil || d.ids() != "own fl-web" {
+		t.Error(err, d.ids())
+	}
+}
+
 func TestWriteFailsLate(t *testing.T) {
 	d := newDesk(t, nctest.Options{ProvisioningDelay: 5 * time.Millisecond, Strict: true})
 	// The MAC is to be allocated, and there is no pool: provisioning fails, with the word of the controller.
@@ -342,10 +387,15 @@ func TestReportState(t *testing.T) {
 	d.putWhenFree("/servers/host-a", nctest.ServerBody{ProviderAddresses: []string{"172.16.0.1"}})
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	state := cc.ConfigurationState{Status: cc.StatusFailure, LastUpdated: at, ID: "i", Details: []cc.StateDetail{{Source: "s", Message: "m", Code: cc.CodePA}}}
-	if err := d.writer.ReportState(ctx, "/servers/host-a", state); err != nil { // it is Updating
+	etag, err := d.writer.ReportState(ctx, "/servers/host-a", state) // it is Updating
+	if err != nil {
 		t.Fatal(err)
 	}
-	body := d.get("/servers/host-a")["properties"].(map[string]any)
+	whole := d.get("/servers/host-a")
+	if whole["etag"] != etag {
+		t.Errorf("etag %s, want %v", etag, whole["etag"])
+	}
+	body := whole["properties"].(map[string]any)
 	want := map[string]any{"status": "Failure", "lastUpdatedTime": "2026-01-02T03:04:05Z", "id": "i",
 		"detailedInfo": []any{map[string]any{"source": "s", "message": "m", "code": "PAAddressConfigurationFailure"}}}
 	if diff := cmp.Diff(want, body["configurationState"]); diff != "" {
@@ -354,7 +404,7 @@ func TestReportState(t *testing.T) {
 	if diff := cmp.Diff([]any{"172.16.0.1"}, body["fairlead"].(map[string]any)["providerAddresses"]); diff != "" || body["provisioningState"] != "Succeeded" {
 		t.Error(diff, body["provisioningState"])
 	}
-	if err := d.writer.ReportState(ctx, "/servers/nobody", state); !errors.Is(err, cc.ErrGone) {
+	if _, err := d.writer.ReportState(ctx, "/servers/nobody", state); !errors.Is(err, cc.ErrGone) {
 		t.Error(err)
 	}
 	for _, status := range []int{403, 405} {
@@ -364,7 +414,7 @@ func TestReportState(t *testing.T) {
 			}
 			return r.Method == http.MethodPatch
 		})
-		if err := d.writer.ReportState(ctx, "/servers/host-a", state); !errors.Is(err, cc.ErrRefused) {
+		if _, err := d.writer.ReportState(ctx, "/servers/host-a", state); !errors.Is(err, cc.ErrRefused) {
 			t.Error(err)
 		}
 	}
