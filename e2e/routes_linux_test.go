@@ -44,7 +44,7 @@ func routeTable(prefix, appliance string) map[string]any {
 
 // TestHubAndSpokes: two networks that are no peers of each other meet by way of an appliance in a third, which is the peer of both.
 func TestHubAndSpokes(t *testing.T) {
-	l := newLab(t, lab.Options{PollInterval: quick, Scope: "full"})
+	l := newLab(t, lab.Options{PollInterval: quick})
 	var web, hub, db *lab.Container
 	dbCA, hubCA := netip.MustParseAddr("10.3.1.4"), netip.MustParseAddr("10.2.1.4")
 	put := func(name string, n int, table string, peers ...string) {

@@ -23,7 +23,7 @@ func (t *tenancy) peered(id, server string, peers ...string) {
 
 // Networks that are peered in a circle, and with themselves, are read as far as the host reaches and no further.
 func TestReferenceCycles(t *testing.T) {
-	for scope, want := range map[string]string{ScopeHost: "a a-n b b-n h1 h2 self self-n", ScopeFull: "a a-n b b-n c c-n h1 h2 h3 self self-n"} {
+	for scope, want := range map[string]string{ScopeHost: "a a-n b b-n c h1 h2 self self-n", ScopeFull: "a a-n b b-n c c-n h1 h2 h3 self self-n"} {
 		t.Run(scope, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newTenancy()

@@ -190,7 +190,9 @@ func deep(data []byte) bool {
 	return bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) > maxDepth-4
 }
 
-func FuzzDecodeRouteTables(f *testing.F)       { fuzzList(f, "routeTables", decodeRouteTable) }
-func FuzzDecodeLogicalNetworks(f *testing.F)   { fuzzList(f, "logicalNetworks", decodeLogicalNetwork) }
-func FuzzDecodeLoadBalancers(f *testing.F)     { fuzzList(f, "loadBalancers", decodeLoadBalancer) }
-func FuzzDecodePublicIPAddresses(f *testing.F) { fuzzList(f, "publicIPAddresses", decodePublicIPAddress) }
+func FuzzDecodeRouteTables(f *testing.F)     { fuzzList(f, "routeTables", decodeRouteTable) }
+func FuzzDecodeLogicalNetworks(f *testing.F) { fuzzList(f, "logicalNetworks", decodeLogicalNetwork) }
+func FuzzDecodeLoadBalancers(f *testing.F)   { fuzzList(f, "loadBalancers", decodeLoadBalancer) }
+func FuzzDecodePublicIPAddresses(f *testing.F) {
+	fuzzList(f, "publicIPAddresses", decodePublicIPAddress)
+}

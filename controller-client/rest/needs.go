@@ -72,6 +72,7 @@ func (p *poll) wholeFabric(n *needs) {
 	}
 	for _, h := range p.networks.all() {
 		p.guards(n, h)
+		p.routes(n, h)
 		for _, ref := range h.item.Peerings {
 			n.networks.need(p, ref, by(p.networks, h))
 		}
@@ -137,6 +138,7 @@ func (p *poll) ofHost(ctx context.Context, n *needs) error {
 				}
 				if depth <= 1 {
 					p.residents(n, v)
+					p.routes(n, v) // a peer's say which NICs forward
 				}
 				for _, ref := range v.item.Peerings {
 					if peer := n.networks.need(p, ref, by(p.networks, h)); peer != nil {
@@ -218,10 +220,16 @@ func (p *poll) addresses(n *needs, nic *held[cc.NetworkInterface]) iter.Seq2[*he
 	}
 }
 
-// guards needs what a network's subnets refer to.
+// guards needs the lists in front of a network's subnets.
 func (p *poll) guards(n *needs, h *held[virtualNetwork]) {
 	for i := range h.item.Subnets {
 		n.acls.need(p, h.item.Subnets[i].AccessControlList, by(p.networks, h))
+	}
+}
+
+// routes needs the tables of a network's subnets.
+func (p *poll) routes(n *needs, h *held[virtualNetwork]) {
+	for i := range h.item.Subnets {
 		n.routeTables.need(p, h.item.Subnets[i].RouteTable, by(p.networks, h))
 	}
 }
