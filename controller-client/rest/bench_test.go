@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"testing"
 )
 
@@ -30,10 +31,23 @@ func manyNICs() []byte {
 	return b.Bytes()
 }
 
+// perNIC reports allocations by NIC.
+func perNIC(b *testing.B, loop func()) {
+	b.ReportAllocs()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	loop()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N)/benchNICs, "allocs/NIC")
+}
+
 func BenchmarkDecodeNICs(b *testing.B) {
 	body := manyNICs()
 	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
+	perNIC(b, func() { decodeAll(b, body) })
+}
+
+func decodeAll(b *testing.B, body []byte) {
 	for b.Loop() {
 		p, err := decodeList(body, "networkInterfaces", decodeNetworkInterface)
 		if err != nil || len(p.items) != benchNICs || p.items[7].Server != "/servers/host-7" {
@@ -64,11 +78,12 @@ func BenchmarkDecodeNICsEncodingJSON(b *testing.B) {
 	}
 	body := manyNICs()
 	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var answer struct{ Value []nic }
-		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Value) != benchNICs {
-			b.Fatal(err)
+	perNIC(b, func() {
+		for b.Loop() {
+			var answer struct{ Value []nic }
+			if err := json.Unmarshal(body, &answer); err != nil || len(answer.Value) != benchNICs {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
