@@ -48,6 +48,9 @@ func (e *requestError) Error() string {
 }
 func (e *requestError) Unwrap() error { return e.cause }
 
+// closedAfterHandshake is all that is left at times of the controller's reason to refuse a client certificate.
+const closedAfterHandshake = "TLS: connection closed after the handshake: is the client certificate refused?"
+
 // client talks to one controller, at whichever of its addresses is in use. Requests may run at the
 // same time, changing the address may not.
 type client struct {
@@ -229,8 +232,7 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 	case errors.Is(err, io.ErrUnexpectedEOF) && answered:
 		e.what = fmt.Sprintf("answer cut off at byte %d", in.n)
 	case strings.Contains(err.Error(), "http2: client conn could not be established"):
-		// That is all that is left of a refusal after the client's part of the handshake.
-		e.what = "TLS: connection closed after the handshake: is the client certificate refused?"
+		e.what = closedAfterHandshake
 	case isTLS(err):
 		e.what = "TLS: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "remote error: "), "tls: ")
 	case errors.As(err, &op):

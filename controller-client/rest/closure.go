@@ -91,18 +91,20 @@ func (d *demand[T]) need(p *poll, ref string, by suspect) *held[T] {
 
 // demanding is a demand without its type.
 type demanding interface {
-	fetch(ctx context.Context, p *poll) ([]task, error)
+	fetch(ctx context.Context, p *poll) (tasks []task, listed bool, err error)
 	finish()
 }
 
-// fetch makes tasks of what is missing, after looking it up in the list if that is shorter.
-func (d *demand[T]) fetch(ctx context.Context, p *poll) (tasks []task, err error) {
+// fetch makes tasks of what is missing, after looking it up in the list if that is shorter. What was found there
+// may need more.
+func (d *demand[T]) fetch(ctx context.Context, p *poll) (tasks []task, listed bool, err error) {
 	r, missing := d.r, d.missing
 	if len(missing) > singlesAtMost || len(missing) > 0 && len(missing)+r.accumulated() > max(accumulatedAtMost, r.long) {
 		r.wanted = d.keys
 		if err := r.list(ctx, p); err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		listed = true
 		for key, s := range r.singles {
 			if s.seen != p.now && r.inPages(key) != nil {
 				delete(r.singles, key) // the list is newer
@@ -123,7 +125,7 @@ func (d *demand[T]) fetch(ctx context.Context, p *poll) (tasks []task, err error
 	for _, ref := range missing {
 		tasks = append(tasks, r.task(p, ref))
 	}
-	return tasks, nil
+	return tasks, listed, nil
 }
 
 // accumulated is how many resources every poll asks for by themselves.
@@ -201,17 +203,18 @@ func (p *poll) complete(ctx context.Context) error {
 			return err
 		}
 		var tasks []task
+		listed := false
 		for _, d := range n.each() {
-			more, err := d.fetch(ctx, p)
+			more, l, err := d.fetch(ctx, p)
 			if err != nil {
 				return err
 			}
-			tasks = append(tasks, more...)
+			tasks, listed = append(tasks, more...), listed || l
 		}
-		if len(tasks) == 0 { // first what is missing: it may explain what does not fit
+		if len(tasks) == 0 && !listed { // first what is missing: it may explain what does not fit
 			tasks = p.again()
 		}
-		if len(tasks) == 0 {
+		if len(tasks) == 0 && !listed {
 			for _, d := range n.each() {
 				d.finish()
 			}

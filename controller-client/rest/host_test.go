@@ -261,13 +261,13 @@ func TestDanglingReferenceSettles(t *testing.T) {
 		next(t, updates, "start", "a b blue blue-1 blue-2 web")
 		<-updates
 		for range 10 {
-			f.set(func() { f.fabric.asked = 0 })
+			f.set(func() { f.asked = 0 })
 			if u := <-updates; u.Snapshot != nil {
 				t.Error("a snapshot without a change")
 			}
 			f.set(func() {
-				if f.fabric.asked != 10 {
-					t.Errorf("%d requests, want one for each of 9 that are needed and one for the security tags", f.fabric.asked)
+				if f.asked != 10 {
+					t.Errorf("%d requests, want one for each of 9 that are needed and one for the security tags", f.asked)
 				}
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -167,7 +168,7 @@ func raw(t *testing.T, config *tls.Config, handle func(net.Conn)) string {
 			}
 			ended.Go(func() {
 				defer c.Close()
-				if _, err := c.Read(make([]byte, 4096)); err == nil || err == io.EOF {
+				if _, err := c.Read(make([]byte, 4096)); err == nil || errors.Is(err, io.EOF) {
 					handle(c)
 				}
 			})

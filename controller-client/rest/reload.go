@@ -32,7 +32,7 @@ type stamp struct {
 }
 
 // checkEvery bounds how often the files are looked at.
-const checkEvery = time.Second
+const checkEvery = 250 * time.Millisecond
 
 func newTransport(cfg Config) (*reloading, error) {
 	t := &reloading{files: cfg.TLS, log: cfg.Logger, fresh: func(c *tls.Config) *http.Transport {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
@@ -120,10 +121,11 @@ func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.
 		if errors.As(err, &failed) {
 			status.State, wait, what = failed.state, failed.retryAfter, failed.what
 		}
-		if what == s.failing && status.State == s.status.State {
+		if sameFailure(s.failing, what) && status.State == s.status.State {
 			status.Message = s.status.Message // no news that another of many requests met it
+		} else {
+			s.failing = what
 		}
-		s.failing = what
 		if status != s.status {
 			s.log.Warn("controller poll failed", "url", status.URL, "state", status.State, "error", status.Message)
 		}
@@ -152,6 +154,10 @@ func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.
 	update.Problems = s.said
 	deliver(update)
 	return s.pace.afterSuccess(took)
+}
+
+func sameFailure(last, now string) bool {
+	return last == now || now == closedAfterHandshake && strings.HasPrefix(last, "TLS: ")
 }
 
 // allProblems never writes into what was delivered.
