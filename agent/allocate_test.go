@@ -260,6 +260,9 @@ func TestReleaseGoesOn(t *testing.T) {
 		if len(b.dp.ports()) != 0 || len(b.wiring.devices) != 0 {
 			t.Errorf("in force %q, devices %v", b.dp.ports(), b.wiring.devices)
 		}
+		if _, err := b.attachTo("web", "contoso", "web", ""); statusOf(err) != 409 || !strings.Contains(err.Error(), "still being detached: ipConfiguration /networkInterfaces/nic-web1") {
+			t.Error(err)
+		}
 		p := b.problem("address-not-released")
 		if p == nil || p.Resource != "web" || !strings.Contains(p.Message, "/networkInterfaces/nic-web1/ipConfigurations/fl-web is not released: no route") {
 			t.Errorf("%+v", p)

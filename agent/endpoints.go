@@ -29,7 +29,9 @@ func (a *Agent) Attach(ctx context.Context, req api.AttachRequest) (*api.Endpoin
 	if err := ports.CheckName(req.Name); err != nil {
 		return nil, api.Errorf(http.StatusBadRequest, "%v", err)
 	}
-	if have, ok := a.records[req.Name]; ok {
+	if have, ok := a.records[req.Name]; ok && have.Phase == ports.Detaching {
+		return nil, api.Errorf(http.StatusConflict, "endpoint %q is still being detached: %s", req.Name, a.trouble[req.Name])
+	} else if ok {
 		return nil, api.Errorf(http.StatusConflict, "endpoint %q exists: %s in %s", req.Name, homeOf(have), have.Netns)
 	}
 	if !filepath.IsAbs(req.Netns) {

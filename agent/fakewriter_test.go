@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	cc "github.com/fairlead-net/fairlead/controller-client"
 )
@@ -189,6 +190,7 @@ func newWritingBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{t: t, cfg: testConfig(t), dp: &fakeDatapath{}, wiring: newWiring(),
 		nc: &fakeController{added: map[string]cc.IPRequest{}, etags: map[string]string{}, next: netip.MustParseAddr("10.0.1.100")}}
+	t.Cleanup(synctest.Wait) // what it asked its source for is saved in a directory that goes with the test
 	b.cfg.Controller.REST.Writes.IPConfigurations, b.cfg.Controller.REST.Writes.ConfigurationState = true, true
 	return b.restarted().synced()
 }

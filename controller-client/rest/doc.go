@@ -7,6 +7,9 @@
 // sloppy, so they are decoded leniently; judging the values is the overlay package's task. A page
 // whose bytes are those of the last good poll is not decoded again.
 //
+// It writes only what is asked of it as a controllerclient.Writer: a resource is read, changed as it was
+// received, and written back on condition that nobody came between.
+//
 // What Microsoft's bodies never show, our development controller (package nctest) publishes under
 // the single key "fairlead" inside properties: vsid and gateway of a subnet, providerAddresses of a
 // server.

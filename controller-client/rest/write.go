@@ -119,6 +119,7 @@ func (s *Source) ReportState(ctx context.Context, ref string, state cc.Configura
 func (s *Source) edit(ctx context.Context, ref string, change func(body tree) (bool, error)) (tree, error) {
 	var pause pauses
 	var last error // of the write before
+	var etag string
 	for unanswered := 0; ; {
 		body, err := s.body(ctx, ref)
 		if err != nil {
@@ -127,13 +128,13 @@ func (s *Source) edit(ctx context.Context, ref string, change func(body tree) (b
 			}
 			return nil, err
 		}
-		if conflict(last) && !isBusy(last) && !working(body) {
-			return nil, last // it has another reason
+		before := etag
+		if etag = textOf(body, "etag"); conflict(last) && !isBusy(last) && !working(body) && etag == before {
+			return nil, last // nobody was at work: it has another reason
 		}
 		if changed, err := change(body); err != nil || !changed {
 			return body, err
 		}
-		etag := textOf(body, "etag")
 		if etag == "" {
 			return nil, fmt.Errorf("%s has no etag: it cannot be changed without overwriting what others change", ref)
 		}

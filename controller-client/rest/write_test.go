@@ -260,6 +260,28 @@ func TestWriteToWhatStaysBusy(t *testing.T) {
 	}
 }
 
+// TestWriteToWhatWasBusy: a controller whose word for that is another, and which is done when it is looked at again.
+func TestWriteToWhatWasBusy(t *testing.T) {
+	d := newDesk(t, nctest.Options{})
+	handler := d.Handler()
+	var writes atomic.Int32
+	d.SetFault(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || writes.Add(1) > 1 {
+			return false
+		}
+		patch, err := http.NewRequestWithContext(r.Context(), http.MethodPatch, "/networking/v1/networkInterfaces/n", strings.NewReader(`{"tags":{}}`))
+		if err != nil {
+			t.Error(err)
+		}
+		handler.ServeHTTP(&discard{header: http.Header{}}, patch)
+		w.WriteHeader(http.StatusConflict)
+		return true
+	})
+	if _, err := d.writer.AddIPConfiguration(bounded(t, 20*time.Second), request("fl-web")); err != nil || writes.Load() != 2 {
+		t.Error(err, writes.Load())
+	}
+}
+
 // TestWriteSentAway: a controller that asks for patience gets it.
 func TestWriteSentAway(t *testing.T) {
 	d := newDesk(t, nctest.Options{})
