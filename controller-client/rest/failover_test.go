@@ -123,7 +123,7 @@ func TestHTTP2IsUsed(t *testing.T) {
 
 // The environment's proxy is asked for a tunnel. net/http reads the environment once, so this runs in a process of its own.
 func TestProxyOfTheEnvironment(t *testing.T) {
-	if os.Getenv("HTTPS_PROXY") == "" || os.Getenv("FAIRLEAD_TEST_PROXY") == "" {
+	if os.Getenv("FAIRLEAD_TEST_PROXY") == "" {
 		var tunnels atomic.Int32
 		var ended sync.WaitGroup
 		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -149,11 +149,15 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		}))
 		defer ended.Wait()
 		defer proxy.Close()
-		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyOfTheEnvironment$", "-test.v")
-		again.Env = append(os.Environ(), "FAIRLEAD_TEST_PROXY=1", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=")
-		out, err := again.CombinedOutput()
-		if err != nil || tunnels.Load() == 0 {
-			t.Errorf("%d tunnels: %v\n%s", tunnels.Load(), err, out)
+		for _, url := range []string{proxy.URL, "me:hush@proxy%zz"} {
+			again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyOfTheEnvironment$", "-test.v")
+			again.Env = append(os.Environ(), "FAIRLEAD_TEST_PROXY=1", "HTTPS_PROXY="+url, "NO_PROXY=")
+			if out, err := again.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", url, err, out)
+			}
+		}
+		if tunnels.Load() == 0 {
+			t.Error("no tunnel was asked for")
 		}
 		return
 	}
@@ -169,7 +173,12 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.URLs = []string{"https://nc.fairlead.example:" + port}
-	if u := watch(t, cfg)("a snapshot", func(u cc.Update) bool { return hasSnapshot(u) || failed(u) }); u.Snapshot == nil {
+	u := watch(t, cfg)("a snapshot", func(u cc.Update) bool { return hasSnapshot(u) || failed(u) })
+	if strings.Contains(os.Getenv("HTTPS_PROXY"), "hush") {
+		if !strings.HasSuffix(u.Status.Message, "HTTPS_PROXY or HTTP_PROXY is not a URL") {
+			t.Errorf("status %+v", u.Status)
+		}
+	} else if u.Snapshot == nil {
 		t.Errorf("through the proxy: %+v", u.Status)
 	}
 }

@@ -8,7 +8,8 @@ import (
 const (
 	// slowest is how many intervals lie between polls when they fail.
 	slowest = 8
-	// maxPause bounds the pause after failures, and how long a controller may send its agents away with Retry-After.
+	// maxPause bounds the pause after failures and slow polls, and how long a controller may send its agents away
+	// with Retry-After.
 	maxPause = time.Minute
 	// firstWithin bounds how long an agent that was just started waits before its first poll.
 	firstWithin = time.Second
@@ -33,7 +34,7 @@ func (p *pace) first() time.Duration {
 // keep it busy for more than its share.
 func (p *pace) afterSuccess(took time.Duration) time.Duration {
 	p.failures = 0
-	pause := max(p.interval, (share-1)*took)
+	pause := max(p.interval, min((share-1)*took, maxPause))
 	if !p.spread {
 		p.spread = true
 		return pause/5 + rand.N(4*pause/5+1) // anywhere in the interval, once
