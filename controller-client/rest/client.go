@@ -233,8 +233,6 @@ func (c *client) failure(ctx context.Context, answered bool, in *counter, err er
 		e.what = fmt.Sprintf("answer cut off at byte %d", in.n)
 	case strings.Contains(err.Error(), "http2: client conn could not be established"):
 		e.what = closedAfterHandshake
-	case strings.Contains(err.Error(), "invalid proxy address"):
-		e.what = "the environment's HTTPS_PROXY or HTTP_PROXY is not a URL" // which the message would quote, with its password
 	case isTLS(err):
 		e.what = "TLS: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "remote error: "), "tls: ")
 	case errors.As(err, &op):

@@ -149,15 +149,11 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		}))
 		defer ended.Wait()
 		defer proxy.Close()
-		for _, url := range []string{proxy.URL, "me:hush@proxy%zz"} {
-			again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyOfTheEnvironment$", "-test.v")
-			again.Env = append(os.Environ(), "FAIRLEAD_TEST_PROXY=1", "HTTPS_PROXY="+url, "NO_PROXY=")
-			if out, err := again.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", url, err, out)
-			}
-		}
-		if tunnels.Load() == 0 {
-			t.Error("no tunnel was asked for")
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyOfTheEnvironment$", "-test.v")
+		again.Env = append(os.Environ(), "FAIRLEAD_TEST_PROXY=1", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=")
+		out, err := again.CombinedOutput()
+		if err != nil || tunnels.Load() == 0 {
+			t.Errorf("%d tunnels: %v\n%s", tunnels.Load(), err, out)
 		}
 		return
 	}
@@ -174,11 +170,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	}
 	cfg.URLs = []string{"https://nc.fairlead.example:" + port}
 	u := watch(t, cfg)("a snapshot", func(u cc.Update) bool { return hasSnapshot(u) || failed(u) })
-	if strings.Contains(os.Getenv("HTTPS_PROXY"), "hush") {
-		if !strings.HasSuffix(u.Status.Message, "HTTPS_PROXY or HTTP_PROXY is not a URL") {
-			t.Errorf("status %+v", u.Status)
-		}
-	} else if u.Snapshot == nil {
+	if u.Snapshot == nil {
 		t.Errorf("through the proxy: %+v", u.Status)
 	}
 }
