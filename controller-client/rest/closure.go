@@ -69,8 +69,8 @@ func demandOf[T any](r *reading[T]) *demand[T] {
 func (d *demand[T]) need(p *poll, ref string, by suspect) *held[T] {
 	top := topRef(ref)
 	key := cc.RefKey(top)
-	if !strings.HasPrefix(key, d.r.prefix) {
-		return nil
+	if id, ok := strings.CutPrefix(key, d.r.prefix); !ok || id == "." || id == ".." {
+		return nil // what a reference names is asked for, so it must not lead out of the collection
 	}
 	asked := d.keys[key]
 	d.keys[key] = true

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,11 +20,12 @@ import (
 // world is a fabric that changes at random, and the two that read it.
 type world struct {
 	*tenancy
-	nics    map[int][2]int // NIC -> server, network
-	peers   map[int]int    // network -> network
-	acls    map[int]bool
-	perPage int
-	failing string // part of the path of requests that are refused
+	nics      map[int][2]int // NIC -> server, network
+	peers     map[int]int    // network -> network
+	acls      map[int]bool
+	perPage   int
+	publishAt atomic.Int64 // requests until what has changed is to be seen
+	failing   string       // part of the path of requests that are refused
 
 	s    *Source
 	last *cc.Snapshot // the last one delivered
@@ -34,7 +36,10 @@ const (
 	worldNetworks = 4
 )
 
+// publish makes the controller answer as the world is by now.
 func (w *world) publish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.bodies, w.etags = map[string]string{}, map[string]string{}
 	put := func(path, body string) {
 		w.bodies[path], w.etags[path] = body, fmt.Sprintf(`"%x"`, maphash.String(seed, body))
@@ -131,7 +136,11 @@ func follow(t *rapid.T, scope string) {
 		if w.failing != "" && strings.Contains(r.URL.Path, w.failing) {
 			return answer(http.StatusForbidden, ""), nil
 		}
-		return serve(r)
+		resp, err := serve(r)
+		if w.publishAt.Add(-1) == 0 {
+			w.publish()
+		}
+		return resp, err
 	}
 	w.publish()
 	w.s = newReader(t, w.fabric, scope)
@@ -172,6 +181,17 @@ func follow(t *rapid.T, scope string) {
 		"poll": func(t *rapid.T) {
 			w.publish()
 			w.take(t)
+		},
+		"poll amid a change": func(t *rapid.T) {
+			w.publish()
+			from, to := span(t)
+			s, v := server.Draw(t, "server"), network.Draw(t, "network")
+			for i := from; i < to; i++ {
+				w.nics[i] = [2]int{s, v}
+			}
+			w.publishAt.Store(int64(rapid.IntRange(1, 40).Draw(t, "after requests")))
+			w.take(t)
+			w.publishAt.Store(0)
 		},
 		"failing poll": func(t *rapid.T) {
 			w.publish()

@@ -8,10 +8,11 @@ import (
 const (
 	// slowest is how many intervals lie between polls when they fail.
 	slowest = 8
-	// maxPause bounds the pause after failures, and how long a controller may send its agents away with Retry-After.
+	// maxPause bounds the pause after failures and slow polls, and how long a controller may send its agents away
+	// with Retry-After.
 	maxPause = time.Minute
 	// firstWithin bounds how long an agent that was just started waits before its first poll.
-	firstWithin = time.Second
+	firstWithin = time.Second / 5
 	// share of the time that polling may take: a poll that took long is followed by a longer pause.
 	share = 5
 )
@@ -41,7 +42,7 @@ func (p *pace) afterSuccess(took time.Duration) time.Duration {
 	}
 	pause := p.interval
 	if p.slow > 1 {
-		pause = max(pause, (share-1)*took)
+		pause = max(pause, min((share-1)*took, maxPause))
 	}
 	if !p.spread {
 		p.spread = true
