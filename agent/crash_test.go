@@ -35,16 +35,12 @@ func (b *bed) crashed() *bed {
 
 // killedWhileAttaching leaves a write under way: it has happened, or happens later if nobody writes the NIC before.
 func (b *bed) killedWhileAttaching(name string, happened, late bool) *bed {
-	before := b.nc.taken()
-	b.nc.set(func() { b.nc.hold = make(chan struct{}) })
+	b.nc.set(func() { b.nc.hold, b.nc.asked = make(chan struct{}), nil })
 	go func() { _, _ = b.attachTo(name, "contoso", "web", "") }()
 	synctest.Wait()
 	b.nc.mu.Lock()
 	b.nc.hold = nil
-	var ask *cc.IPRequest
-	if b.nc.asked != nil && !strings.Contains(before, name) {
-		ask, b.nc.asked = b.nc.asked, nil
-	}
+	ask := b.nc.asked // nil: it was refused before
 	etag := ""
 	if ask != nil {
 		etag = b.nc.etags[nicOfConfiguration(ask.Ref)]
