@@ -71,6 +71,9 @@ func (c *cli) runAgent(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	source.Start(ctx) // what takes longest, beside what follows
 	dp, err := openDatapath(cfg, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -80,8 +83,6 @@ func (c *cli) runAgent(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	served := make(chan error, 1)
 	go func() {
 		served <- a.Serve(ctx, listener)

@@ -57,31 +57,50 @@ func (r *reading[T]) task(p *poll, ref string) task {
 type demand[T any] struct {
 	r       *reading[T]
 	keys    map[string]bool
-	missing []string // refs
+	missing []string            // refs
+	there   map[string]*held[T] // by reference: many are spelled alike
 }
 
 func demandOf[T any](r *reading[T]) *demand[T] {
-	return &demand[T]{r: r, keys: make(map[string]bool, len(r.wanted))}
+	return &demand[T]{r: r, keys: make(map[string]bool, len(r.wanted)), there: map[string]*held[T]{}}
+}
+
+// target is a reference to a top-level resource.
+type target struct{ ref, key string }
+
+func targetOf(ref string) target {
+	top := topRef(ref)
+	return target{top, cc.RefKey(top)}
 }
 
 // need answers the resource of this collection that ref names, or is nested in. If by's reference leads
 // nowhere, one of the two may have been read before the other changed: both are suspected.
 func (d *demand[T]) need(p *poll, ref string, by suspect) *held[T] {
-	top := topRef(ref)
-	key := cc.RefKey(top)
-	if id, ok := strings.CutPrefix(key, d.r.prefix); !ok || id == "." || id == ".." {
+	if h := d.there[ref]; h != nil {
+		return h
+	}
+	h := d.needTarget(p, targetOf(ref), by)
+	if h != nil {
+		d.there[ref] = h
+	}
+	return h
+}
+
+// needTarget is need of a reference that was taken apart already.
+func (d *demand[T]) needTarget(p *poll, to target, by suspect) *held[T] {
+	if id, ok := strings.CutPrefix(to.key, d.r.prefix); !ok || id == "." || id == ".." {
 		return nil // what a reference names is asked for, so it must not lead out of the collection
 	}
-	asked := d.keys[key]
-	d.keys[key] = true
-	h, gone := d.r.find(key)
+	asked := d.keys[to.key]
+	d.keys[to.key] = true
+	h, gone := d.r.find(to.key)
 	switch {
 	case gone:
-		if s := d.r.singles[key]; s == nil || s.seen == p.now || by.seen == p.now {
-			p.suspected = append(p.suspected, suspect{d.r, top, 0}, by)
+		if s := d.r.singles[to.key]; s == nil || s.seen == p.now || by.seen == p.now {
+			p.suspected = append(p.suspected, suspect{d.r, to.ref, 0}, by)
 		}
 	case h == nil && !asked:
-		d.missing = append(d.missing, top)
+		d.missing = append(d.missing, to.ref)
 	}
 	if h == nil || h.broken {
 		return nil
@@ -142,9 +161,7 @@ func (r *reading[T]) accumulated() (n int) {
 func (d *demand[T]) finish() {
 	r := d.r
 	if r.wanted != nil {
-		if !maps.Equal(r.wanted, d.keys) {
-			r.changed = true
-		}
+		r.changed = r.changed || !maps.Equal(r.wanted, d.keys)
 		r.wanted = d.keys
 		if r.listed && len(d.keys) < max(len(r.pages), listedAtLeast) {
 			r.unlist()

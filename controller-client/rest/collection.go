@@ -108,7 +108,11 @@ func (r *reading[T]) inPages(key string) *held[T] {
 
 // all answers every resource wanted: of the list in the controller's order, then the others by key.
 func (r *reading[T]) all() []*held[T] {
-	var all []*held[T]
+	size := len(r.singles)
+	for _, p := range r.pages {
+		size += len(p.items)
+	}
+	all := make([]*held[T], 0, size)
 	inPages := map[string]bool{}
 	for _, p := range r.pages {
 		for _, h := range p.items {

@@ -188,9 +188,9 @@ func (p *poll) outside(n *needs, nic *held[cc.NetworkInterface]) {
 func (p *poll) residents(n *needs, h *held[virtualNetwork]) {
 	me := by(p.networks, h)
 	for _, who := range h.item.residents {
-		for _, ref := range who.refs {
-			n.balancers.need(p, ref, me) // its front ends live in subnets, too
-			for nic := range versions(n.nics.need(p, ref, me)) {
+		for _, to := range who.targets {
+			n.balancers.needTarget(p, to, me) // its front ends live in subnets, too
+			for nic := range versions(n.nics.needTarget(p, to, me)) {
 				n.servers.need(p, nic.item.Server, by(p.nics, nic))
 			}
 		}

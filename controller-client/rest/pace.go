@@ -12,7 +12,7 @@ const (
 	// with Retry-After.
 	maxPause = time.Minute
 	// firstWithin bounds how long an agent that was just started waits before its first poll.
-	firstWithin = time.Second / 5
+	firstWithin = time.Second / 2
 	// share of the time that polling may take: a poll that took long is followed by a longer pause.
 	share = 5
 )
@@ -31,8 +31,9 @@ func (p *pace) first() time.Duration {
 	return rand.N(min(p.interval/2, firstWithin) + 1)
 }
 
-// afterSuccess is at most the interval, unless the controller is so slow that polling it so often would
-// keep it busy for more than its share. One slow poll alone, as when everything is new, is no sign of that.
+// afterSuccess is the time from the start of a poll to that of the next: at most the interval, less what it takes
+// to put a change in force, unless the controller is so slow that polling it so often would keep it busy for
+// more than its share. One slow poll alone, as when everything is new, is no sign of that.
 func (p *pace) afterSuccess(took time.Duration) time.Duration {
 	p.failures = 0
 	if took <= p.interval/share {
@@ -42,13 +43,13 @@ func (p *pace) afterSuccess(took time.Duration) time.Duration {
 	}
 	pause := p.interval
 	if p.slow > 1 {
-		pause = max(pause, min((share-1)*took, maxPause))
+		pause = max(pause, min(share*took, maxPause))
 	}
 	if !p.spread {
 		p.spread = true
-		return pause/5 + rand.N(4*pause/5+1) // anywhere in the interval, once
+		return pause/5 + rand.N(3*pause/4) // anywhere in the interval, once
 	}
-	return pause - rand.N(pause/5+1)
+	return pause - pause/20 - rand.N(pause/5+1)
 }
 
 // afterFailure doubles the range the pause is drawn from, and does what the controller asked for.

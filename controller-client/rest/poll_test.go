@@ -138,7 +138,7 @@ func TestPollIntervalJitters(t *testing.T) {
 			start := time.Now()
 			<-updates
 			d := time.Since(start)
-			if d < 8*time.Second || d > 10*time.Second {
+			if d < 7500*time.Millisecond || d > 9500*time.Millisecond {
 				t.Errorf("poll after %v", d)
 			}
 			seen[d] = true
@@ -381,8 +381,8 @@ func TestPaceFollowsASlowController(t *testing.T) {
 			t.Errorf("%s: %v, want %v to %v", what, got, low, high)
 		}
 	}
-	between("one slow poll", p.afterSuccess(3*time.Second), 800*time.Millisecond, time.Second)
-	between("another", p.afterSuccess(3*time.Second), 9600*time.Millisecond, 12*time.Second)
-	between("a quick one", p.afterSuccess(100*time.Millisecond), 800*time.Millisecond, time.Second)
-	between("a slow one again", p.afterSuccess(3*time.Second), 800*time.Millisecond, time.Second)
+	between("one slow poll", p.afterSuccess(3*time.Second), 750*time.Millisecond, 950*time.Millisecond)
+	between("another", p.afterSuccess(3*time.Second), 11250*time.Millisecond, 14250*time.Millisecond)
+	between("a quick one", p.afterSuccess(100*time.Millisecond), 750*time.Millisecond, 950*time.Millisecond)
+	between("a slow one again", p.afterSuccess(3*time.Second), 750*time.Millisecond, 950*time.Millisecond)
 }

@@ -44,7 +44,11 @@ func refresh[T, U any](r *reading[T], p *part[U], now int64, export func(*T) U) 
 			p.problems = append(p.problems, s.held.problems...)
 		}
 	}
-	for _, h := range r.all() {
+	all := r.all()
+	if len(all) > 0 {
+		p.items = make([]U, 0, len(all))
+	}
+	for _, h := range all {
 		v, problem, until := r.inForce(h, now)
 		if problem != nil {
 			p.problems = append(p.problems, *problem)

@@ -21,6 +21,7 @@ type Source struct {
 	files   *reloading // nil in tests without any
 	refresh chan struct{}
 	pace    pace
+	begun   *beginning // nil: nothing was begun before Run
 
 	known    readings // as the last poll that succeeded left them
 	complete bool     // known is all that is wanted
@@ -85,12 +86,41 @@ func (s *Source) Refresh() {
 	}
 }
 
+// Start begins with the first poll before Run is called, so that whoever has other things to make ready need not
+// wait for it after that. It is called at most once.
+func (s *Source) Start(ctx context.Context) {
+	b := &beginning{done: make(chan struct{})}
+	s.begun = b
+	go func() {
+		defer close(b.done)
+		timer := time.NewTimer(s.pace.first())
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			b.err = ctx.Err()
+		case <-timer.C:
+			b.changed, b.err = s.read(ctx)
+		}
+	}()
+}
+
+// beginning is a first poll that does not wait for Run.
+type beginning struct {
+	done    chan struct{}
+	changed bool
+	err     error
+}
+
 // Run polls until ctx ends. Every update carries the problems in force, also when its snapshot is nil.
 // Only one Run at a time.
 func (s *Source) Run(ctx context.Context, deliver func(cc.Update)) error {
 	defer s.client.http.HTTPClient.CloseIdleConnections()
 	deliver(cc.Update{Status: s.status, Problems: s.problems})
-	for pause := s.pace.first(); ; pause = s.poll(ctx, deliver) {
+	pause := time.Duration(0)
+	if s.begun == nil {
+		pause = s.pace.first()
+	}
+	for ; ; pause = s.poll(ctx, deliver) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -106,7 +136,7 @@ func (s *Source) Run(ctx context.Context, deliver func(cc.Update)) error {
 // poll delivers what one poll found and answers how long to wait for the next.
 func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.Duration) {
 	start := time.Now()
-	changed, err := s.read(ctx)
+	changed, err := s.readOrBegun(ctx)
 	took := time.Since(start)
 	if ctx.Err() != nil {
 		return 0
@@ -153,11 +183,26 @@ func (s *Source) poll(ctx context.Context, deliver func(cc.Update)) (pause time.
 	s.said = s.allProblems()
 	update.Problems = s.said
 	deliver(update)
-	return s.pace.afterSuccess(took)
+	return max(s.pace.afterSuccess(took)-time.Since(start), s.cfg.PollInterval/share)
 }
 
 func sameFailure(last, now string) bool {
 	return last == now || now == closedAfterHandshake && strings.HasPrefix(last, "TLS: ")
+}
+
+// readOrBegun is read, or the end of what Start has begun.
+func (s *Source) readOrBegun(ctx context.Context) (changed bool, err error) {
+	b := s.begun
+	if b == nil {
+		return s.read(ctx)
+	}
+	select {
+	case <-b.done:
+		s.begun = nil
+		return b.changed, b.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 }
 
 // allProblems never writes into what was delivered.

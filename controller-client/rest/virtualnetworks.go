@@ -13,10 +13,10 @@ type virtualNetwork struct {
 	residents []residents // by subnet
 }
 
-// residents are the refs of the ipConfigurations in a subnet, of NICs and of load balancers' front ends.
+// residents are whose ipConfigurations are in a subnet: NICs, and load balancers for their front ends.
 type residents struct {
-	said bool // the controller shows them at all
-	refs []string
+	said    bool // the controller shows them at all
+	targets []target
 }
 
 type subnet struct {
@@ -60,7 +60,10 @@ var decodeSubnet = decoderOf("subnets", func(s *subnet) *cc.Meta { return &s.Met
 	case "routeTable":
 		s.RouteTable = d.ref()
 	case "ipConfigurations":
-		s.said, s.refs = true, d.refs()
+		s.said = true
+		for _, ref := range d.refs() {
+			s.targets = append(s.targets, targetOf(ref))
+		}
 	case "fairlead":
 		d.object(func(key []byte) bool {
 			switch string(key) {
