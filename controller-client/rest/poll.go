@@ -36,11 +36,23 @@ type poll struct {
 // distrust notes that path answered another text under the same etag.
 func (p *poll) distrust(path string) { p.distrusted.CompareAndSwap(nil, &path) }
 
+// run does tasks at the same time. Each worker does many: a goroutine a request would grow a stack a request.
 func run(ctx context.Context, tasks []task, conditional func(i int) bool) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for i, t := range tasks {
-		group.Go(func() error { return t.do(ctx, conditional(i)) })
+	var next atomic.Int64
+	for range min(parallel, len(tasks)) {
+		group.Go(func() error {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(tasks) {
+					return nil
+				}
+				if err := tasks[i].do(ctx, conditional(i)); err != nil {
+					return err
+				}
+			}
+			return ctx.Err()
+		})
 	}
 	return group.Wait()
 }

@@ -25,7 +25,10 @@ const (
 func newRetryClient(cfg Config, rt http.RoundTripper) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	c.HTTPClient = &http.Client{Transport: rt, Timeout: cfg.AttemptTimeout, CheckRedirect: sameOrigin}
-	c.Logger = quiet{cfg.Logger}
+	c.Logger = nil
+	if cfg.Logger.Enabled(context.Background(), slog.LevelDebug) { // otherwise the library words for nobody
+		c.Logger = quiet{cfg.Logger}
+	}
 	c.RetryMax = retries
 	c.RetryWaitMin, c.RetryWaitMax = retryWaitMin, retryWaitMax
 	c.CheckRetry = mayRetry
