@@ -22,8 +22,8 @@ var plotFile = flag.String("plot", "", "write a picture of the requests around a
 
 // With -plot, 200 agents poll a controller over TLS that goes away and comes back; docs/herd.svg is made like this:
 //
-//	go test ./controller-client/rest -run HerdPlot -plot $PWD/docs/herd.svg
-func TestHerdPlot(t *testing.T) {
+//	go test ./controller-client/rest -run - -bench HerdPlot -plot $PWD/docs/herd.svg
+func BenchmarkHerdPlot(t *testing.B) {
 	if *plotFile == "" {
 		t.Skip("takes 45 s; run it with -plot FILE")
 	}
