@@ -82,6 +82,7 @@ func sourceOf(t *testing.T, url, host, scope string) *watched {
 		}
 	})
 	<-w.updates // starting
+	w.take(t)   // the first poll comes by itself; after it, one for each Refresh
 	return w
 }
 
@@ -89,6 +90,11 @@ func sourceOf(t *testing.T, url, host, scope string) *watched {
 func (w *watched) sync(t *testing.T) {
 	t.Helper()
 	w.source.Refresh()
+	w.take(t)
+}
+
+func (w *watched) take(t *testing.T) {
+	t.Helper()
 	u := <-w.updates
 	if u.Status.State != cc.StateOK {
 		t.Fatalf("status %+v", u.Status)
