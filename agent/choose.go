@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -23,7 +24,7 @@ func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, *cc.IPReque
 		}
 		nic := a.model.FindEndpoint(req.NIC)
 		if nic == nil {
-			return nil, nil, api.Errorf(http.StatusNotFound, "NIC %q is not known to the controller", req.NIC)
+			return nil, nil, api.Errorf(http.StatusNotFound, "%s", a.unknown("NIC", req.NIC))
 		}
 		return nic, nil, a.checkNIC(nic)
 	}
@@ -32,7 +33,7 @@ func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, *cc.IPReque
 	}
 	network := a.model.FindNetwork(req.Network)
 	if network == nil {
-		return nil, nil, api.Errorf(http.StatusNotFound, "network %q is not known to the controller", req.Network)
+		return nil, nil, api.Errorf(http.StatusNotFound, "%s", a.unknown("network", req.Network))
 	}
 	subnet := network.FindSubnet(req.Subnet)
 	if subnet == nil {
@@ -64,6 +65,14 @@ func (a *Agent) chooseNIC(req api.AttachRequest) (*overlay.Endpoint, *cc.IPReque
 		what += " with " + ip.String()
 	}
 	return nil, nil, api.Errorf(http.StatusNotFound, "the controller has placed %s of subnet %s on this host, %s", what, subnet.Ref, a.cfg.Host.Name)
+}
+
+// unknown says that a resource is not in the model, as far as the controller was read.
+func (a *Agent) unknown(what, id string) string {
+	if a.status.Scope == "host" {
+		return fmt.Sprintf("the controller has no usable %s %q that concerns this host, %s; fairlead status names what is not usable", what, id, a.cfg.Host.Name)
+	}
+	return fmt.Sprintf("%s %q is not known to the controller, or not usable; fairlead status names what is not", what, id)
 }
 
 // checkNIC says why a NIC cannot be attached here.

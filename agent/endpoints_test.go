@@ -83,7 +83,7 @@ func TestAttachRefuses(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"unknown NIC", func(r *api.AttachRequest) { r.NIC = "nic-nobody" }, 404, `NIC "nic-nobody" is not known to the controller`},
+		{"unknown NIC", func(r *api.AttachRequest) { r.NIC = "nic-nobody" }, 404, `NIC "nic-nobody" is not known to the controller, or not usable`},
 		{"NIC of another host", func(r *api.AttachRequest) { r.NIC = "nic-web3" }, 409, "placed on server host-b"},
 		{"NIC of no host", func(r *api.AttachRequest) { r.NIC = "nic-loose" }, 409, "placed on no server"},
 		{"NIC attached already", func(r *api.AttachRequest) { r.NIC = "nic-web1" }, 409, `"nic-web1" is attached already, as endpoint "web"`},

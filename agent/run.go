@@ -80,10 +80,6 @@ func (a *Agent) sweep() {
 // deliver takes an update from the source.
 func (a *Agent) deliver(u cc.Update) {
 	a.mu.Lock()
-	if u.Status.State != a.status.State || u.Status.Message != a.status.Message {
-		a.log.Info("controller", "state", string(u.Status.State), "message", u.Status.Message)
-		a.maybeReport() // what it has not heard
-	}
 	a.status, a.fromSource = u.Status, u.Problems
 	if u.Snapshot != nil {
 		a.rebuild(u.Snapshot)

@@ -83,7 +83,22 @@ func (a *Agent) traceThere(t *api.Trace, vsid encap.VSID, inner, frame []byte) {
 			return
 		}
 		addSteps(t, host.Name, model.New(there).TraceUnderlay(frame))
+		a.unread(t, host.Name, m.Address)
 		return
+	}
+}
+
+// unread tells which lists of another host's endpoint are not known here, where the agent reads what its own host needs.
+func (a *Agent) unread(t *api.Trace, host string, to *overlay.Address) {
+	if t.Verdict != "allow" {
+		return
+	}
+	for _, ref := range []string{to.Subnet.UnreadACL, to.UnreadACL} {
+		if ref != "" {
+			t.Reason = "acl-not-read"
+			t.Steps = append(t.Steps, api.TraceStep{Host: host, Layer: vfp.LayerController.String(), Direction: vfp.Inbound.String(), Group: ref, Action: "unknown",
+				Note: "this host does not read the list: it is judged at " + host})
+		}
 	}
 }
 

@@ -196,6 +196,7 @@ func (b *builder) settle(c *addressClaim) bool {
 		b.complain(*c.bad, fmt.Sprintf("the last good version (%s in %s) stays in force", c.addr.CA, c.addr.Subnet.Ref))
 	}
 	if !b.scope.covers(c.ep) {
+		c.addr.UnreadACL = c.aclRef
 		return true
 	}
 	var before *ACL

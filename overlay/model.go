@@ -71,6 +71,7 @@ type Subnet struct {
 	Gateway    netip.Addr
 	ACL        *ACL        // nil: not filtered
 	RouteTable *RouteTable // nil: none of its own
+	UnreadACL  string      // refers to a list that a snapshot for a host elsewhere does not have
 }
 
 // Endpoint is a tenant's network interface.
@@ -93,6 +94,8 @@ type Address struct {
 	CA     netip.Addr
 	Subnet *Subnet
 	ACL    *ACL // its own, beside the subnet's; nil: none
+	// UnreadACL refers to a list of its own that a snapshot for another host does not have.
+	UnreadACL string
 	// SecurityTags it carries, by the keys of their references, sorted. One that is not among the model's still counts
 	// for a rule that stays in force.
 	SecurityTags []string

@@ -193,6 +193,7 @@ func (b *builder) resolveSubnets(claims []*subnetClaim) {
 			s.ACL = b.aclFor(c.aclRef, s.Ref, before)
 			s.RouteTable = b.tableFor(c.tableRef, s.Ref, tableBefore)
 		} else { // it may name an endpoint here as its next hop
+			s.UnreadACL = c.aclRef
 			s.RouteTable, _ = b.tables.find(c.tableRef)
 		}
 		s.Network.Subnets = append(s.Network.Subnets, s)

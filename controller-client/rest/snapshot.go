@@ -108,6 +108,12 @@ func (s *Source) ownProblems() (all []cc.Problem) {
 		all = append(all, cc.Problem{Code: "controller-etag", Severity: "warning", Resource: s.distrust,
 			Message: fmt.Sprintf("GET %s gave another body under the same ETag: everything is read at every poll", s.distrust)})
 	}
+	for _, e := range s.client.all {
+		if e.base.Scheme == "http" {
+			all = append(all, cc.Problem{Code: "controller-cleartext", Severity: "warning", Resource: s.cfg.Host,
+				Message: "controller.rest.url " + e.base.String() + " is not https: whoever is on the way reads along, and can change what is in force here"})
+		}
+	}
 	if s.files != nil {
 		if err := s.files.failure(); err != nil {
 			all = append(all, cc.Problem{Code: "controller-tls", Severity: "warning", Resource: s.cfg.Host, Message: err.Error() + "; the files before stay in use"})

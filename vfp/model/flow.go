@@ -87,7 +87,7 @@ func (pl *Pipeline) live(key flowKey, p *packet, now time.Duration) *flow {
 func (pl *Pipeline) flowOf(h *hop, t *vfp.Trace) (*flow, vfp.DropReason) {
 	key := h.key()
 	old := pl.live(key, &h.packet, h.now)
-	if old != nil && old.policy == pl.policy {
+	if old != nil && old.policy == pl.policy && old.port == h.port.ID {
 		return old, vfp.DropNone
 	}
 	at := guarding(h.port, key)

@@ -74,7 +74,7 @@ func (pl *Pipeline) concerned(h *hop, key flowKey, t *vfp.Trace) *flow {
 	if f == nil || f.dead(key.proto, h.now) {
 		return nil
 	}
-	if f.policy != pl.policy {
+	if f.policy != pl.policy || f.port != h.port.ID {
 		f, _ = pl.judgeAgain(h.port, key, f, 1-h.dir, t)
 	}
 	if f == nil || f.drop != 0 {
