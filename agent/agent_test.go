@@ -90,6 +90,9 @@ func TestLastGoodSurvivesRestart(t *testing.T) {
 	}
 	b.ok(good)
 	b = b.restarted()
+	if s, err := b.Status(); err != nil || s.Model.FromDisk.IsZero() {
+		t.Errorf("status does not say that the state is from disk: %+v, %v", s.Model, err)
+	}
 	if len(b.fromModel) != 0 {
 		t.Errorf("problems of a past: %+v", b.fromModel)
 	}

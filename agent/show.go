@@ -45,6 +45,9 @@ func (a *Agent) Status() (*api.Status, error) {
 		s.Datapath.Encapsulation = m.Encapsulation.String()
 		s.Model = api.ModelStatus{Generation: a.builds, Networks: len(m.VirtualNetworks), Subnets: len(m.Subnets()), Endpoints: len(m.Endpoints),
 			VSIDSource: origins(m.VSIDSource), PASource: origins(m.PASource)}
+		if a.status.LastSync.IsZero() {
+			s.Model.FromDisk = a.saved.at
+		}
 		for _, h := range m.Hosts {
 			if len(h.ProviderAddresses) == 0 {
 				s.Model.PAMissing = append(s.Model.PAMissing, h.ID)

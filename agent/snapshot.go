@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fairlead-net/fairlead/agent/ports"
 	cc "github.com/fairlead-net/fairlead/controller-client"
@@ -21,7 +22,8 @@ const (
 
 // savedSnapshot is what the state directory holds. Only the source's goroutine writes, after start.
 type savedSnapshot struct {
-	clean bool // lastSnapshot is there and without a complaint
+	clean bool      // lastSnapshot is there and without a complaint
+	at    time.Time // of the one that was read at the start
 }
 
 func (s *savedSnapshot) write(dir string, snap *cc.Snapshot, clean bool) error {
@@ -56,6 +58,9 @@ func (s *savedSnapshot) read(dir string) (snapshots []*cc.Snapshot, err error) {
 			continue
 		}
 		snapshots = append(snapshots, snap)
+		if info, serr := os.Stat(path); serr == nil {
+			s.at = info.ModTime().UTC()
+		}
 	}
 	return snapshots, err
 }

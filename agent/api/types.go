@@ -60,7 +60,9 @@ type ModelStatus struct {
 	Rules      int            `json:"rules"`
 	VSIDSource map[string]int `json:"vsidSource,omitempty"` // subnets by where their VSID comes from
 	PASource   map[string]int `json:"paSource,omitempty"`   // servers by where their provider address comes from
-	PAMissing  []string       `json:"paMissing,omitempty"`  // servers without one: their endpoints cannot be reached
+	// FromDisk is when the state in force was saved, as long as nothing has come from the controller since the start.
+	FromDisk  time.Time `json:"fromDisk,omitzero"`
+	PAMissing []string  `json:"paMissing,omitempty"` // servers without one: their endpoints cannot be reached
 }
 
 // DatapathStatus is the vSwitch's.

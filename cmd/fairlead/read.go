@@ -201,6 +201,9 @@ func drawStatus(s *api.Status, row func(...any)) {
 	}
 	m := s.Model
 	row("Model", fmt.Sprintf("generation %d: %d networks, %d subnets, %d endpoints, %d mappings, %d rules", m.Generation, m.Networks, m.Subnets, m.Endpoints, m.Mappings, m.Rules))
+	if !m.FromDisk.IsZero() {
+		row(sameTitle, "as it was saved on this host, "+time.Since(m.FromDisk).Round(time.Second).String()+" ago")
+	}
 	row(sameTitle, "VSIDs from "+counts(m.VSIDSource))
 	row(sameTitle, "provider addresses from "+counts(m.PASource)+missing(m.PAMissing))
 	d := s.Datapath
