@@ -66,8 +66,12 @@ func (a *Agent) reportStates(ctx context.Context) {
 			a.refusedReports(err)
 			return
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			pause = 0
+			continue
+		case errors.Is(err, errAgain):
+			pause = reportInterval
 			continue
 		}
 		a.log.Debug("configurationState not reported", "error", err)
