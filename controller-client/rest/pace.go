@@ -12,7 +12,7 @@ const (
 	// with Retry-After.
 	maxPause = time.Minute
 	// firstWithin bounds how long an agent that was just started waits before its first poll.
-	firstWithin = time.Second / 2
+	firstWithin = time.Second / 4
 	// share of the time that polling may take: a poll that took long is followed by a longer pause.
 	share = 5
 )

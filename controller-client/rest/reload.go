@@ -31,6 +31,9 @@ type stamp struct {
 	mtime time.Time
 }
 
+// readFrame is the largest HTTP/2 frame that is taken: a list of a hundred megabytes in the usual 16 KiB is thousands of them.
+const readFrame = 256 << 10
+
 // checkEvery bounds how often the files are looked at.
 const checkEvery = 250 * time.Millisecond
 
@@ -40,6 +43,7 @@ func newTransport(cfg Config) (*reloading, error) {
 		t.TLSClientConfig = c
 		t.ResponseHeaderTimeout = cfg.AttemptTimeout
 		t.MaxIdleConnsPerHost, t.MaxConnsPerHost = parallel, parallel
+		t.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: readFrame}
 		if cfg.Kerberos != (Kerberos{}) {
 			// Windows authenticates over HTTP/1.1 only.
 			t.Protocols = new(http.Protocols)

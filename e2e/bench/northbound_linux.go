@@ -77,6 +77,7 @@ func (b *bench) agentCost(l *lab.Lab, h *lab.Host) (c cost, err error) {
 	if c.sync, err = inSync(l, h, 0); err != nil {
 		return c, err
 	}
+	l.Pause(6 * time.Second) // what was read goes to disk
 	before, err := processorTime(h)
 	if err != nil {
 		return c, err
