@@ -53,6 +53,7 @@ var seeds = []string{
 	"11063960880874118785", // bandwidth owed in a port's earlier life
 	"14906554617309358465", // IPv4 in an IPv6 tunnel, smaller than an IPv6 header
 	"1598205086581069908",  // a source route with a length that makes no sense
+	"10885700012061608116", // meter of an appliance reached in another subnet than its address's
 	"7022760379220451357",  // by way of a port that forwards no more, with a flow that is another port's
 }
 

@@ -142,7 +142,8 @@ func (pl *Pipeline) judge(f *flow, at *vfp.Address, key flowKey, t *vfp.Trace) v
 	f.drop, f.rules = pl.classify(at, &first, f.direction, t)
 	f.policy = pl.policy
 	f.class = vfp.MeterNetwork
-	if m := pl.mappings[home{at.RDID, key.remote}]; m != nil && m.VSID == at.VSID {
+	// An appliance's own address may be in another subnet than the one it was reached in: that one counts.
+	if m := pl.mappings[home{at.RDID, key.remote}]; m != nil && m.VSID == key.vsid {
 		f.class = vfp.MeterSubnet
 	}
 	if f.drop != 0 {
