@@ -154,6 +154,17 @@ func (d *decoder) object(member func(key []byte) bool) (ok bool) {
 	return false
 }
 
+// member reads the member of an object that alone is of interest.
+func (d *decoder) member(name string, read func()) {
+	d.object(func(key []byte) bool {
+		if string(key) != name {
+			return false
+		}
+		read()
+		return true
+	})
+}
+
 // excerpt keeps a complaint short and on one line.
 func excerpt(raw []byte) string {
 	const limit = 200

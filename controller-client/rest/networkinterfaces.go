@@ -16,13 +16,7 @@ var decodeNetworkInterface = top("networkInterfaces", func(n *cc.NetworkInterfac
 		case "portSettings":
 			decodePortSettings(d, n)
 		case "dnsSettings":
-			d.object(func(key []byte) bool {
-				if string(key) == "dnsServers" {
-					n.DNSServers = d.texts()
-					return true
-				}
-				return false
-			})
+			d.member("dnsServers", func() { n.DNSServers = d.texts() })
 		case "ipConfigurations":
 			n.IPConfigurations = resources(d, "ipConfigurations", decodeIPConfiguration)
 		default:

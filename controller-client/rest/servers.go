@@ -19,13 +19,7 @@ var decodeServer = top("servers", func(s *server) *cc.Meta { return &s.Meta },
 		case "virtualNetworkInterfaces":
 			s.saysInterfaces, s.interfaces = true, d.refs()
 		case "fairlead":
-			d.object(func(key []byte) bool {
-				if string(key) == "providerAddresses" {
-					s.ProviderAddresses = d.texts()
-					return true
-				}
-				return false
-			})
+			d.member("providerAddresses", func() { s.ProviderAddresses = d.texts() })
 		default:
 			return false
 		}

@@ -28,13 +28,7 @@ var decodeVirtualNetwork = top("virtualNetworks", func(v *virtualNetwork) *cc.Me
 	func(d *decoder, v *virtualNetwork, key string) bool {
 		switch key {
 		case "addressSpace":
-			d.object(func(key []byte) bool {
-				if string(key) == "addressPrefixes" {
-					v.AddressPrefixes = d.texts()
-					return true
-				}
-				return false
-			})
+			d.member("addressPrefixes", func() { v.AddressPrefixes = d.texts() })
 		case "subnets":
 			v.Subnets, v.residents = nil, nil
 			for _, s := range resources(d, "subnets", decodeSubnet) {
